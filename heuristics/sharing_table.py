@@ -1,0 +1,63 @@
+"""The heuristics of the sharing form, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
+from memonger.heuristics.caffe2_greedy import caffe2_greedy
+from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+from memonger.registry import SHARING, Algorithm, Outcome, Run
+
+
+def no_sharing(problem: Problem) -> SharingPlan:
+    """Return the plan in which every buffer has memory of its own."""
+    return SharingPlan(tuple(range(len(problem))))
+
+
+def _register(
+    name: str,
+    summary: str,
+    plan: Callable[[Problem, Run], SharingPlan | None],
+    *,
+    vector_time: bool = False,
+) -> None:
+    def run(problem: Problem, run: Run) -> Outcome:
+        return Outcome(plan(problem, run), source=name)
+
+    SHARING.add(Algorithm(name, summary, run, vector_time=vector_time))
+
+
+_register("none", "no sharing at all", lambda p, _: no_sharing(p), vector_time=True)
+_register("caffe2-greedy", "Caffe2's greedy, sizes known", lambda p, _: caffe2_greedy(p))
+_register(
+    "caffe2-greedy-unsized",
+    "Caffe2's greedy as it runs by default, without sizes",
+    lambda p, _: caffe2_greedy(p, by_size=False),
+)
+_register("sweep", "capacity-profile sweep in time", lambda p, _: profile_sweep(p))
+_register(
+    "sweep-reverse",
+    "capacity-profile sweep against time",
+    lambda p, _: profile_sweep(p, reverse=True),
+)
+_register(
+    "best-fit",
+    "sweep in time into the free shared buffer nearest in size",
+    lambda p, _: best_fit_sweep(p),
+    vector_time=True,
+)
+_register(
+    "by-size",
+    "largest buffer first, into the first shared buffer with room",
+    lambda p, run: greedy_by_size(p, first_fit, run.deadline),
+    vector_time=True,
+)
+_register(
+    "by-size-tight",
+    "largest buffer first, where it leaves the least idle time",
+    lambda p, run: greedy_by_size(p, tight_gap, run.deadline),
+    vector_time=True,
+)

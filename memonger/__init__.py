@@ -1,0 +1,58 @@
+"""Plan the memory of neural networks, and prove the plans optimal."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from memonger.errors import MemongerError
+    from memonger.net.io import load_net, save_net
+    from memonger.pipeline import optimize
+    from memonger.plan import SharingPlan
+    from memonger.problem import Buffer, Problem
+    from memonger.result import Proof, Result, Status
+    from memonger.solver.solve import solve
+    from memonger.verify import verify_sharing
+
+__all__ = [
+    "Buffer",
+    "MemongerError",
+    "Problem",
+    "Proof",
+    "Result",
+    "SharingPlan",
+    "Status",
+    "load_net",
+    "optimize",
+    "save_net",
+    "solve",
+    "verify_sharing",
+]
+
+# Where each public name lives. They are loaded on first use: ortools and numba take a second to
+# import, which a program that only reads a net, or prints a help text, should not pay.
+_HOMES = {
+    "Buffer": "memonger.problem",
+    "MemongerError": "memonger.errors",
+    "Problem": "memonger.problem",
+    "Proof": "memonger.result",
+    "Result": "memonger.result",
+    "SharingPlan": "memonger.plan",
+    "Status": "memonger.result",
+    "load_net": "memonger.net.io",
+    "optimize": "memonger.pipeline",
+    "save_net": "memonger.net.io",
+    "solve": "memonger.solver.solve",
+    "verify_sharing": "memonger.verify",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOMES:
+        raise AttributeError(f"module 'memonger' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

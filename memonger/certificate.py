@@ -1,0 +1,138 @@
+"""Lower-bound certificates: evidence that anyone can add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from memonger.errors import PlanError
+from memonger.problem import Buffer, Problem
+
+FORMAT = "memonger-certificate/1"
+
+
+@dataclass(frozen=True)
+class ThresholdCertificate:
+    """One time point per size: so many buffers of at least that size are live there.
+
+    Buffers that are live at one time need as many shared buffers, each at least as large as the
+    smallest of them. With the sizes w_1 > w_2 > ... > w_D, w_(D+1) = 0, and n_k buffers of at
+    least w_k live at time t_k, every plan has n_k shared buffers of at least w_k, so that
+
+        cost >= sum_k (w_k - w_(k+1)) n_k        (Abel summation)
+
+    Parameters
+    ----------
+    witness
+        Pairs (size, time), sizes in bytes, descending; sizes may be left out.
+    """
+
+    witness: tuple[tuple[int, int], ...]
+
+    def bound(self, buffers: tuple[Buffer, ...]) -> int:
+        """Return the lower bound in bytes that the witness proves for these buffers.
+
+        Raises
+        ------
+        PlanError
+            If the sizes do not descend, or one is not positive.
+        """
+        sizes = [size for size, _ in self.witness]
+        steps = [one - other for one, other in zip(sizes, [*sizes[1:], 0], strict=False)]
+        if any(step <= 0 for step in steps):
+            raise PlanError("the certificate is not valid: its sizes do not descend")
+        by_time: dict[int, list[int]] = {}
+        for k, (_, time) in enumerate(self.witness):
+            by_time.setdefault(time, []).append(k)
+        total = 0
+        for time, levels in by_time.items():
+            live = [b.padded_size for b in buffers if b.start <= time < b.end]
+            for k in levels:
+                total += steps[k] * sum(size >= sizes[k] for size in live)
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as JSON data (``memonger-certificate/1``)."""
+        return {
+            "format": FORMAT,
+            "kind": "threshold",
+            "witness": [[size, time] for size, time in self.witness],
+        }
+
+
+@dataclass(frozen=True)
+class DeviceCertificate:
+    """A certificate for each device: the bounds add up, as devices never share.
+
+    Parameters
+    ----------
+    parts
+        Device -> certificate for the buffers of that device.
+    """
+
+    parts: Mapping[str, ThresholdCertificate]
+
+    def bound(self, buffers: tuple[Buffer, ...]) -> int:
+        """Return the lower bound in bytes for these buffers."""
+        return sum(
+            part.bound(tuple(b for b in buffers if b.device == device))
+            for device, part in self.parts.items()
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as JSON data (``memonger-certificate/1``)."""
+        return {
+            "format": FORMAT,
+            "kind": "by-device",
+            "devices": {device: part.to_json() for device, part in self.parts.items()},
+        }
+
+
+Certificate = ThresholdCertificate | DeviceCertificate
+
+
+def check_certificate(problem: Problem, certificate: Certificate, claimed: int) -> int:
+    """Check that a certificate proves the claimed bound; return the bound that it proves.
+
+    Raises
+    ------
+    PlanError
+        If it proves less than is claimed.
+    """
+    proven = certificate.bound(problem.buffers)
+    if proven < claimed:
+        raise PlanError(f"the certificate proves {proven} bytes, {claimed} are claimed")
+    return proven
+
+
+def certificate_from_json(data: object) -> Certificate:
+    """Return the certificate that JSON data describe.
+
+    Raises
+    ------
+    PlanError
+        If they describe none that this version can check.
+    """
+    try:
+        assert isinstance(data, dict)
+        if data["format"] != FORMAT:
+            raise PlanError(f"unknown certificate format {data['format']!r}")
+        if data["kind"] == "threshold":
+            return _threshold_from_json(data)
+        if data["kind"] == "by-device":
+            return DeviceCertificate(
+                {str(d): _threshold_from_json(p) for d, p in data["devices"].items()}
+            )
+        raise PlanError(f"unknown kind of certificate {data['kind']!r}")
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError):
+        raise PlanError("the certificate is malformed") from None
+
+
+def _threshold_from_json(data: Mapping[str, Any]) -> ThresholdCertificate:
+    witness = []
+    for size, time in data["witness"]:
+        if type(size) is not int or type(time) is not int:
+            raise PlanError("the certificate is malformed: sizes and times are integers")
+        witness.append((size, time))
+    return ThresholdCertificate(tuple(witness))

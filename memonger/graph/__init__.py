@@ -1,0 +1,1 @@
+"""Dataflow graph, live ranges, concurrency and memory profiles."""

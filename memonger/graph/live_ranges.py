@@ -1,0 +1,83 @@
+"""From storages to the planning problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memonger.graph.concurrency import clocks_of
+from memonger.graph.storage import Storage
+from memonger.net.defuse import DefUse
+from memonger.net.netdef_pb2 import NetDef
+from memonger.net.schema import is_sequential
+from memonger.problem import Buffer, Problem, VectorTime
+
+
+@dataclass(frozen=True)
+class PlannedNet:
+    """A problem, and which storage each of its buffers stands for.
+
+    Parameters
+    ----------
+    problem
+        The storages that may share, in order.
+    storages
+        All storages of the net.
+    planned
+        Buffer index -> index into ``storages``.
+    """
+
+    problem: Problem
+    storages: tuple[Storage, ...]
+    planned: tuple[int, ...]
+
+
+def live_ranges(
+    net: NetDef, def_use: DefUse, found: Sequence[Storage], alignment: int = 1
+) -> PlannedNet:
+    """Return the planning problem of a net: live ranges in program order.
+
+    A net whose operators run in parallel (`is_sequential` is false) gets vector time besides: two
+    of its storages may share only where the dependencies that the net has already put one before
+    the other, so that sharing adds none.
+
+    Parameters
+    ----------
+    net, def_use
+        The net and its def-use.
+    found
+        From `memonger.graph.storage.storages`.
+    alignment
+        Sizes are rounded up to a multiple of it, bytes.
+    """
+    planned = tuple(i for i, storage in enumerate(found) if not storage.pinned)
+    several = len({found[i].device for i in planned}) > 1
+    buffers = tuple(
+        Buffer(
+            name=found[i].name,
+            size=found[i].size or 0,
+            start=found[i].start,
+            end=found[i].end,
+            alignment=alignment,
+            device=found[i].device if several else "",
+        )
+        for i in planned
+    )
+    time = None
+    if not is_sequential(net.type):
+        time = _vector_time(def_use, [found[i] for i in planned])
+    return PlannedNet(Problem(buffers, net.name, time), tuple(found), planned)
+
+
+def _vector_time(def_use: DefUse, planned: Sequence[Storage]) -> VectorTime:
+    clocks = clocks_of(def_use)
+    start = np.zeros((len(planned), clocks.num_chains), dtype=np.int64)
+    end = np.zeros_like(start)
+    for row, storage in enumerate(planned):
+        # All versions of a storage descend from its first one, whose writer comes first.
+        start[row] = clocks.before[storage.start]
+        ops = np.array(storage.accesses, dtype=np.intp)
+        np.maximum.at(end[row], clocks.chain[ops], clocks.position[ops] + 1)
+    return VectorTime(start, end)

@@ -1,0 +1,1 @@
+"""NetDef: messages, files, def-use, hazards, operator schema, shapes and sizes."""

@@ -1,0 +1,240 @@
+"""The main job: a net in, a provably optimal and verified net out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from memonger.errors import PlanError
+from memonger.graph.live_ranges import PlannedNet, live_ranges
+from memonger.graph.storage import storages
+from memonger.net.defuse import DefUse, analyse, outputs_of
+from memonger.net.foreign import as_netdef, like
+from memonger.net.netdef_pb2 import NetDef
+from memonger.net.sizes import Sizes, version_sizes
+from memonger.net.tensors import TensorType
+from memonger.net.type_files import parse_sizes, parse_types, read_sizes, read_types
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+from memonger.registry import SHARING, Progress, ignore
+from memonger.result import Result, Status
+from memonger.rewrite.apply_sharing import apply_sharing
+from memonger.rewrite.equivalence import verify_equivalence
+from memonger.solver.solve import solve
+from memonger.verify import verify_sharing
+
+PathLike = str | os.PathLike[str]
+CAFFE2_GREEDY = "caffe2-greedy-unsized"
+
+
+@dataclass(frozen=True)
+class NetAnalysis:
+    """A net, ready to be planned.
+
+    Parameters
+    ----------
+    net
+        The net, as our message.
+    def_use, sizes
+        Its def-use and the sizes of its versions.
+    outputs
+        Blobs whose final contents must survive.
+    planned
+        The problem and its storages.
+    """
+
+    net: NetDef
+    def_use: DefUse
+    sizes: Sizes
+    outputs: tuple[str, ...]
+    planned: PlannedNet
+
+    @property
+    def problem(self) -> Problem:
+        """The planning problem."""
+        return self.planned.problem
+
+    def as_named(self) -> SharingPlan:
+        """Return the plan that the net itself stands for: blobs of one name share."""
+        storages = self.planned.storages
+        numbers: dict[str, int] = {}
+        return SharingPlan.of(
+            numbers.setdefault(storages[i].blob, len(numbers)) for i in self.planned.planned
+        )
+
+    def kept_bytes(self) -> int:
+        """Return the bytes of the blobs that operators write and no plan may touch."""
+        largest: dict[str, int] = {}
+        for storage in self.planned.storages:
+            if storage.pinned and storage.pinned != "external input":
+                largest[storage.blob] = max(largest.get(storage.blob, 0), storage.size or 0)
+        return sum(largest.values())
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A rewritten net and the result behind it.
+
+    Parameters
+    ----------
+    net
+        The rewritten net, of the class that was given; shown to be equivalent.
+    result
+        The plan and its proof.
+    analysis
+        The original net and its problem.
+    baseline
+        Bytes of the planned blobs as the original net names them.
+    caffe2_greedy
+        Bytes of the plan of Caffe2's greedy, or ``None`` for a net that runs in parallel.
+    blobs_before, blobs_after
+        Number of blobs that the operators touch.
+    """
+
+    net: Any
+    result: Result
+    analysis: NetAnalysis
+    baseline: int
+    caffe2_greedy: int | None
+    blobs_before: int
+    blobs_after: int
+
+    @property
+    def status(self) -> Status:
+        """What is known of the plan."""
+        return self.result.status
+
+    @property
+    def objective(self) -> int:
+        """Bytes of the shared buffers."""
+        assert self.result.objective is not None
+        return self.result.objective
+
+    @property
+    def bound(self) -> int:
+        """No plan needs fewer bytes."""
+        return self.result.bound
+
+
+def analyse_net(
+    net: object,
+    *,
+    shapes: PathLike | Mapping[str, Any] | None = None,
+    sizes: PathLike | Mapping[str, int] | None = None,
+    static: Iterable[str] = (),
+    alignment: int = 1,
+) -> NetAnalysis:
+    """Return what is to be planned in a net: its storages, their sizes and live ranges.
+
+    Parameters are those of `optimize`.
+    """
+    message = as_netdef(net)
+    def_use = analyse(message)
+    outputs = outputs_of(message, def_use)
+    known: dict[str, TensorType] = {}
+    if shapes is not None:
+        known = parse_types(shapes) if isinstance(shapes, Mapping) else read_types(shapes)
+    given = None
+    if sizes is not None:
+        given = parse_sizes(sizes) if isinstance(sizes, Mapping) else read_sizes(sizes)
+    found = version_sizes(message, def_use, known, given)
+    stored = storages(message, def_use, found.versions, outputs, static)
+    planned = live_ranges(message, def_use, stored, alignment)
+    return NetAnalysis(message, def_use, found, outputs, planned)
+
+
+def optimize(
+    net: object,
+    *,
+    shapes: PathLike | Mapping[str, Any] | None = None,
+    sizes: PathLike | Mapping[str, int] | None = None,
+    static: Iterable[str] = (),
+    algorithm: str = "optimal",
+    alignment: int = 1,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    report: Callable[[Progress], None] = ignore,
+) -> Optimized:
+    """Plan the memory of a net, rewrite the net, and show that it computes the same.
+
+    Parameters
+    ----------
+    net
+        A NetDef: ours, one of another package, or an object with ``Proto()``.
+    shapes
+        Shapes of the external inputs, parameters included, and of any other blob that is known:
+        a mapping or a file as `memonger.net.type_files.read_types` reads it. The rest is
+        inferred; a blob whose size stays unknown is left alone and listed.
+    sizes
+        Bytes of blobs, a mapping or a JSON file; they win over shapes.
+    static
+        Blobs to be left alone, beside the external inputs and outputs.
+    algorithm
+        A name in the registry of the sharing form.
+    alignment
+        Sizes are rounded up to a multiple of it, bytes.
+    time_limit, workers, seed, report
+        As in `memonger.solve`.
+
+    Returns
+    -------
+    Optimized
+        The net, never one that needs more memory than the original.
+
+    Raises
+    ------
+    NetError, ShapeError, InputError
+        If the net or the shapes cannot be used; one line, names the operator or the blob.
+    EquivalenceError
+        If the rewritten net could not be shown to be equivalent: a mistake in memonger.
+    """
+    analysis = analyse_net(net, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
+    problem, hint = analysis.problem, _valid(analysis.problem, analysis.as_named())
+    result = solve(
+        problem,
+        algorithm,
+        time_limit=time_limit,
+        workers=workers,
+        seed=seed,
+        hint=hint,
+        report=report,
+    )
+    baseline = analysis.as_named().cost(problem)
+    plan = result.plan if result.plan is not None else hint
+    if plan is None:
+        raise PlanError("no plan was found in the time")
+    rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, plan)
+    verify_equivalence(analysis.net, rewritten, analysis.outputs)
+    return Optimized(
+        net=like(rewritten, net),
+        result=result,
+        analysis=analysis,
+        baseline=baseline,
+        caffe2_greedy=_caffe2_greedy(problem),
+        blobs_before=count_blobs(analysis.net),
+        blobs_after=count_blobs(rewritten),
+    )
+
+
+def _valid(problem: Problem, plan: SharingPlan) -> SharingPlan | None:
+    """Return the plan if it is valid: names alone do not order the waiters of a control input."""
+    try:
+        verify_sharing(problem, plan)
+    except PlanError:
+        return None
+    return plan
+
+
+def _caffe2_greedy(problem: Problem) -> int | None:
+    if problem.vector_time is not None:
+        return None
+    assert SHARING.get(CAFFE2_GREEDY)
+    return solve(problem, CAFFE2_GREEDY).objective
+
+
+def count_blobs(net: NetDef) -> int:
+    """Return the number of blobs that the operators of a net read or write."""
+    return len({name for op in net.op for name in (*op.input, *op.output)})

@@ -1,0 +1,68 @@
+"""Plans: what a solver decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from memonger.errors import PlanError
+from memonger.problem import Problem
+
+
+@dataclass(frozen=True)
+class SharingPlan:
+    """Which buffers share memory.
+
+    Parameters
+    ----------
+    shared
+        Buffer index -> number of its shared buffer. Numbers run from 0 in order of first
+        appearance, so that equal plans are equal objects.
+
+    Examples
+    --------
+    >>> SharingPlan.of([7, 3, 7]).shared
+    (0, 1, 0)
+    """
+
+    shared: tuple[int, ...]
+
+    @classmethod
+    def of(cls, labels: Iterable[int]) -> SharingPlan:
+        """Return the plan in which buffers of equal labels share."""
+        numbers: dict[int, int] = {}
+        return cls(tuple(numbers.setdefault(int(label), len(numbers)) for label in labels))
+
+    @property
+    def num_shared(self) -> int:
+        """Number of shared buffers."""
+        return max(self.shared, default=-1) + 1
+
+    def capacities(self, problem: Problem) -> list[int]:
+        """Return the bytes of each shared buffer: its largest member.
+
+        Raises
+        ------
+        PlanError
+            If the plan is for another number of buffers.
+        """
+        if len(self.shared) != len(problem):
+            raise PlanError(
+                f"the plan places {len(self.shared)} buffers, the problem has {len(problem)}"
+            )
+        largest = np.zeros(self.num_shared, dtype=np.int64)
+        np.maximum.at(largest, np.array(self.shared, dtype=np.intp), problem.sizes)
+        return [int(size) for size in largest]
+
+    def cost(self, problem: Problem) -> int:
+        """Return the bytes of all shared buffers together: the objective."""
+        return sum(self.capacities(problem))
+
+    def members(self) -> list[list[int]]:
+        """Return the buffer indices of each shared buffer, ascending."""
+        groups: list[list[int]] = [[] for _ in range(self.num_shared)]
+        for index, number in enumerate(self.shared):
+            groups[number].append(index)
+        return groups

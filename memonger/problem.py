@@ -1,0 +1,185 @@
+"""The planning problem: buffers with sizes and live ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from memonger.errors import ProblemError
+
+IntArray = npt.NDArray[np.int64]
+
+# Sums of sizes stay below 2^63 (numpy's int64, and CP-SAT's domains are smaller still).
+MAX_TOTAL_BYTES = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """What must be placed: a name, a size and a live range.
+
+    Parameters
+    ----------
+    name
+        Unique in its problem.
+    size
+        Bytes, at least 0.
+    start, end
+        Live range, **half-open** ``[start, end)`` in operator indices: the first writer, and the
+        last reader + 1. Two buffers conflict iff their ranges intersect.
+    alignment
+        The size is rounded up to a multiple of it (sharing).
+    device
+        Buffers of different devices never share; ``""`` where there is one device only.
+    """
+
+    name: str
+    size: int
+    start: int
+    end: int
+    alignment: int = 1
+    device: str = ""
+
+    @property
+    def padded_size(self) -> int:
+        """Size in bytes, rounded up to the alignment."""
+        return -(-self.size // self.alignment) * self.alignment
+
+
+@dataclass(frozen=True)
+class VectorTime:
+    """Live ranges for operators that run in parallel: one component a chain of operators.
+
+    Buffer ``i`` is over before buffer ``j`` begins, in every schedule, iff
+    ``end[i, c] <= start[j, c]`` for every chain ``c``. With one chain this is the interval case.
+
+    Parameters
+    ----------
+    start
+        ``start[j, c]``: operators of chain ``c`` that surely have finished when ``j`` is first
+        written; shape (buffers, chains).
+    end
+        ``end[i, c]``: operators of chain ``c`` that must have finished before the memory of
+        ``i`` may be written again; same shape.
+    """
+
+    start: IntArray
+    end: IntArray
+
+    def over_before(self, first: int, second: int) -> bool:
+        """Return whether buffer ``first`` is over before ``second`` begins in every schedule."""
+        return bool((self.end[first] <= self.start[second]).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A set of buffers to be placed.
+
+    Parameters
+    ----------
+    buffers
+        The buffers; algorithms and plans refer to them by their index.
+    name
+        What the problem is called in reports.
+    vector_time
+        For nets whose operators run in parallel: the live ranges that hold in every schedule.
+        ``start`` and ``end`` of the buffers are then those of program order, a relaxation:
+        buffers that conflict in program order conflict in vector time.
+
+    Raises
+    ------
+    ProblemError
+        If a name is empty or not unique, a size or a time negative, a live range empty, an
+        alignment below 1, or the sizes add up to 2^62 bytes or more; names the buffer.
+
+    Examples
+    --------
+    >>> problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 2, 3)))
+    >>> problem.conflict(0, 1), problem.total
+    (False, 12)
+    """
+
+    buffers: tuple[Buffer, ...]
+    name: str = ""
+    vector_time: VectorTime | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        total = 0
+        for buffer in self.buffers:
+            _check(buffer)
+            if buffer.name in seen:
+                raise ProblemError(f"buffer {buffer.name!r} stands twice in the problem")
+            seen.add(buffer.name)
+            total += buffer.padded_size
+        if total >= MAX_TOTAL_BYTES:
+            raise ProblemError(f"the buffers add up to {total} bytes; the limit is 2^62")
+        if self.vector_time is not None and len(self.vector_time.start) != len(self.buffers):
+            raise ProblemError("vector time has another number of buffers than the problem")
+
+    def __len__(self) -> int:
+        return len(self.buffers)
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        """Sizes in bytes, rounded up to the alignments, shape (buffers,)."""
+        return self._array([buffer.padded_size for buffer in self.buffers])
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Starts of the live ranges, shape (buffers,)."""
+        return self._array([buffer.start for buffer in self.buffers])
+
+    @cached_property
+    def ends(self) -> IntArray:
+        """Ends of the live ranges, exclusive, shape (buffers,)."""
+        return self._array([buffer.end for buffer in self.buffers])
+
+    @cached_property
+    def total(self) -> int:
+        """Bytes of all buffers together: the cost without any sharing."""
+        return int(self.sizes.sum())
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that have buffers, sorted."""
+        return tuple(sorted({buffer.device for buffer in self.buffers}))
+
+    def conflict(self, first: int, second: int) -> bool:
+        """Return whether two buffers may not share memory (the devices apart)."""
+        time = self.vector_time
+        if time is not None:
+            return not (time.over_before(first, second) or time.over_before(second, first))
+        one, other = self.buffers[first], self.buffers[second]
+        return one.start < other.end and other.start < one.end
+
+    def subproblem(self, indices: Sequence[int]) -> Problem:
+        """Return the problem of some of the buffers, in the order given."""
+        time = self.vector_time
+        if time is not None:
+            rows = np.asarray(indices, dtype=np.intp)
+            time = VectorTime(time.start[rows], time.end[rows])
+        return Problem(tuple(self.buffers[i] for i in indices), self.name, time)
+
+    @staticmethod
+    def _array(values: list[int]) -> IntArray:
+        array = np.array(values, dtype=np.int64)
+        array.flags.writeable = False
+        return array
+
+
+def _check(buffer: Buffer) -> None:
+    if not buffer.name:
+        raise ProblemError("a buffer has an empty name")
+    if buffer.size < 0:
+        raise ProblemError(f"buffer {buffer.name!r} has the negative size {buffer.size}")
+    if buffer.alignment < 1:
+        raise ProblemError(f"buffer {buffer.name!r} has the alignment {buffer.alignment}, below 1")
+    if not 0 <= buffer.start < buffer.end < 2**62:
+        raise ProblemError(
+            f"buffer {buffer.name!r} has the empty or negative live range "
+            f"[{buffer.start}, {buffer.end})"
+        )

@@ -1,0 +1,128 @@
+"""Algorithms by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from memonger.certificate import Certificate
+from memonger.errors import InputError
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+from memonger.result import Proof
+from memonger.stop import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: the best objective and bound so far, in bytes."""
+
+    objective: int | None
+    bound: int
+    seconds: float
+
+
+def ignore(_: Progress) -> None:
+    """Take no notice of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What an algorithm is given beside the problem.
+
+    Parameters
+    ----------
+    deadline
+        When it must end.
+    workers
+        Threads it may use.
+    seed
+        Of its random choices.
+    hint
+        A valid plan to start from.
+    report
+        To be called with progress.
+    """
+
+    deadline: Deadline
+    workers: int = 1
+    seed: int = 0
+    hint: SharingPlan | None = None
+    report: Callable[[Progress], None] = ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an algorithm returns: a plan, and a bound if it proves one."""
+
+    plan: SharingPlan | None
+    bound: int = 0
+    proof: Proof | None = None
+    certificate: Certificate | None = None
+    source: str = ""
+    solve_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """An algorithm and what it can do.
+
+    Parameters
+    ----------
+    name
+        As on the command line.
+    summary
+        One line.
+    run
+        The algorithm. It gets buffers of one device only.
+    proves
+        Whether it proves bounds.
+    vector_time
+        Whether it handles live ranges of nets whose operators run in parallel.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[Problem, Run], Outcome]
+    proves: bool = False
+    vector_time: bool = False
+
+
+class Registry:
+    """Algorithms by name; names are unique.
+
+    Examples
+    --------
+    >>> registry = Registry()
+    >>> nothing = Algorithm("nothing", "does nothing", lambda problem, run: Outcome(None))
+    >>> _ = registry.add(nothing)
+    >>> registry.names()
+    ['nothing']
+    """
+
+    def __init__(self) -> None:
+        self._algorithms: dict[str, Algorithm] = {}
+
+    def add(self, algorithm: Algorithm) -> Algorithm:
+        """Add an algorithm; a name that is taken is an error."""
+        if algorithm.name in self._algorithms:
+            raise ValueError(f"algorithm {algorithm.name!r} is registered already")
+        self._algorithms[algorithm.name] = algorithm
+        return algorithm
+
+    def get(self, name: str) -> Algorithm:
+        """Return an algorithm; ``InputError`` lists the names where there is none of that name."""
+        if name not in self._algorithms:
+            raise InputError(f"unknown algorithm {name!r}; known: {', '.join(self.names())}")
+        return self._algorithms[name]
+
+    def names(self) -> list[str]:
+        """Return the names, in the order of registration."""
+        return list(self._algorithms)
+
+    def __iter__(self) -> Iterator[Algorithm]:
+        return iter(self._algorithms.values())
+
+
+SHARING = Registry()
+"""Algorithms for the sharing form; `memonger.heuristics` and `memonger.solver` fill it."""

@@ -1,0 +1,114 @@
+"""Operators with the names of outer blobs taken out: equal for equal operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from memonger.net.netdef_pb2 import NetDef, OperatorDef
+from memonger.net.schema import Scope, schema
+from memonger.net.subnets import has_nets, is_text_net, local_names, nets_of
+from memonger.rewrite.rename import RENAME
+
+
+def pattern(op: OperatorDef) -> tuple[int, ...]:
+    """Return the inputs and outputs as numbers in order of first appearance.
+
+    Equal patterns: the same inputs are repeated, and the same outputs are written in place.
+
+    Examples
+    --------
+    >>> pattern(OperatorDef(input=["a", "b", "a"], output=["b", "c"]))
+    (0, 1, 0, 1, 2)
+    """
+    seen: dict[str, int] = {}
+    return tuple(seen.setdefault(name, len(seen)) for name in (*op.input, *op.output))
+
+
+def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes:
+    """Return bytes that are equal for operators that differ in names of outer blobs only.
+
+    Inputs, outputs and control inputs are left out (their values are compared elsewhere); where
+    an outer blob is named in a net inside, or in an argument, its position stands instead;
+    ``undeclared`` are the outer blobs that only nets inside name.
+    """
+    copy = OperatorDef()
+    copy.CopyFrom(op)
+    for field in ("input", "output", "control_input"):
+        copy.ClearField(field)
+    traits = schema(op.type)
+    if traits.scope is None and not has_nets(op):
+        return copy.SerializeToString(deterministic=True)
+    positions = _positions(op, undeclared)
+    local = local_names(op)
+    inner = {name: new for name, new in positions.items() if name not in local}
+    del copy.arg[:]
+    for arg in op.arg:
+        if arg.name.endswith(RENAME) and arg.s.decode("utf-8", "replace") in positions:
+            continue  # compared by `derived_names`
+        kept = copy.arg.add()
+        kept.CopyFrom(arg)
+        if arg.name in traits.names:
+            kept.strings[:] = [_substitute(text, positions) for text in arg.strings]
+        if traits.scope is not Scope.BOUND and (arg.HasField("n") or arg.nets or is_text_net(arg)):
+            kept.ClearField("n")
+            kept.ClearField("s")
+            del kept.nets[:]
+            kept.nets.extend(_canonical_net(net, inner) for net in nets_of(arg))
+    return copy.SerializeToString(deterministic=True)
+
+
+def derived_names(op: OperatorDef) -> dict[str, int]:
+    """Return what name an operator finds which of its operands under.
+
+    An operator that derives names finds an operand under its own name, unless a ``.rename``
+    argument of that name leads elsewhere, and under every name whose argument leads to it.
+    """
+    numbers: dict[str, int] = {}
+    for name in (*op.input, *op.output):
+        numbers.setdefault(name, len(numbers))
+    found = dict(numbers)
+    for arg in op.arg:
+        if arg.name.endswith(RENAME):
+            target = arg.s.decode("utf-8", "replace")
+            if target in numbers:
+                found[arg.name.removesuffix(RENAME)] = numbers[target]
+    return found
+
+
+def _positions(op: OperatorDef, undeclared: Sequence[str]) -> dict[str, str]:
+    """Outer blob -> a stand-in that no blob is called by (it holds a control character)."""
+    found: dict[str, str] = {}
+    for name in (*op.input, *op.output, *undeclared):
+        found.setdefault(name, f"\x01{len(found)}")
+    return found
+
+
+def _substitute(text: bytes, names: Mapping[str, str]) -> bytes:
+    name = text.decode("utf-8", "replace")
+    return names[name].encode() if name in names else text
+
+
+def _canonical_net(net: NetDef, names: Mapping[str, str]) -> NetDef:
+    # On purpose no use of `rename_net`: what checks the renaming must not share its mistakes.
+    copy = NetDef()
+    copy.CopyFrom(net)
+    for field in ("external_input", "external_output"):
+        values = [names.get(name, name) for name in getattr(copy, field)]
+        del getattr(copy, field)[:]
+        getattr(copy, field).extend(values)
+    for op in copy.op:
+        for field in ("input", "output", "control_input"):
+            values = [names.get(name, name) for name in getattr(op, field)]
+            del getattr(op, field)[:]
+            getattr(op, field).extend(values)
+        if schema(op.type).scope is Scope.BOUND:
+            continue
+        for arg in op.arg:
+            nested = [_canonical_net(inner, names) for inner in nets_of(arg)]
+            if nested:
+                arg.ClearField("n")
+                arg.ClearField("s")
+                del arg.nets[:]
+                arg.nets.extend(nested)
+    return copy
+

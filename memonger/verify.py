@@ -1,0 +1,70 @@
+"""The specification of a valid plan: naive, and independent of everything that makes plans."""
+
+from __future__ import annotations
+
+from memonger.errors import PlanError
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+
+
+def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
+    """Check that a sharing plan is valid and return its cost in bytes.
+
+    A plan is valid iff it places every buffer, and the buffers that share are of one device and
+    pairwise disjoint in time.
+
+    Parameters
+    ----------
+    problem
+        The buffers.
+    plan
+        What is to be checked.
+
+    Returns
+    -------
+    int
+        Sum over the shared buffers of their largest member, bytes.
+
+    Raises
+    ------
+    PlanError
+        If the plan is not valid; names the buffers.
+
+    Notes
+    -----
+    Members of a shared buffer are checked in the order of their starts, neighbours only: being
+    over before another begins is transitive, so this covers every pair. O(n log n), times the
+    number of chains for vector time.
+    """
+    if len(plan.shared) != len(problem):
+        raise PlanError(
+            f"the plan places {len(plan.shared)} buffers, the problem has {len(problem)}"
+        )
+    groups: dict[int, list[int]] = {}
+    for index, number in enumerate(plan.shared):
+        if number < 0:
+            raise PlanError(f"buffer {problem.buffers[index].name!r} is not placed")
+        groups.setdefault(number, []).append(index)
+    cost = 0
+    for members in groups.values():
+        members.sort(key=lambda index: problem.buffers[index].start)
+        for one, other in zip(members, members[1:], strict=False):
+            _check_pair(problem, one, other)
+        cost += max(problem.buffers[index].padded_size for index in members)
+    return cost
+
+
+def _check_pair(problem: Problem, one: int, other: int) -> None:
+    first, second = problem.buffers[one], problem.buffers[other]
+    if first.device != second.device:
+        raise PlanError(
+            f"buffers {first.name!r} (device {first.device}) and {second.name!r} "
+            f"(device {second.device}) share memory across devices"
+        )
+    time = problem.vector_time
+    over = first.end <= second.start if time is None else time.over_before(one, other)
+    if not over:
+        raise PlanError(
+            f"buffers {first.name!r} [{first.start}, {first.end}) and {second.name!r} "
+            f"[{second.start}, {second.end}) share memory but are live at the same time"
+        )

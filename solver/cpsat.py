@@ -1,0 +1,108 @@
+"""The one place that runs CP-SAT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ortools.sat.python import cp_model
+
+from memonger.result import Status
+
+_STATUS = {
+    cp_model.OPTIMAL: Status.OPTIMAL,
+    cp_model.FEASIBLE: Status.FEASIBLE,
+    cp_model.INFEASIBLE: Status.INFEASIBLE,
+    cp_model.UNKNOWN: Status.UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What CP-SAT answered.
+
+    Parameters
+    ----------
+    status
+        A time-out is ``unknown`` or ``feasible``, never ``infeasible``.
+    bound
+        Proven lower bound of the objective.
+    solver
+        Gives the values of variables where there is a solution.
+    seconds
+        Wall time of the search.
+    log
+        The solver's own log, if it was asked for.
+    """
+
+    status: Status
+    bound: int
+    solver: Any
+    seconds: float
+    log: str
+
+
+def run_cpsat(
+    model: Any,  # noqa: ANN401  (ortools has no types)
+    *,
+    seconds: float,
+    workers: int,
+    seed: int,
+    on_bound: Callable[[int], None] | None = None,
+    on_objective: Callable[[int], None] | None = None,
+    keep_log: bool = False,
+) -> Solved:
+    """Run CP-SAT on a model.
+
+    Parameters
+    ----------
+    model
+        A ``cp_model.CpModel`` with an integer objective.
+    seconds
+        Time limit; ``inf`` for none.
+    workers
+        Threads; with 1 the run is deterministic for a seed.
+    seed
+        Seed of the search.
+    on_bound, on_objective
+        Called with every better bound and objective.
+    keep_log
+        Whether to return the solver's log.
+
+    Raises
+    ------
+    RuntimeError
+        If CP-SAT calls the model invalid, which is a mistake of the model's author.
+    """
+    solver = cp_model.CpSolver()
+    parameters = solver.parameters
+    if seconds != float("inf"):
+        parameters.max_time_in_seconds = max(0.0, seconds)
+    parameters.num_workers = workers
+    parameters.random_seed = seed % 2**31
+    lines: list[str] = []
+    if keep_log:
+        parameters.log_search_progress = True
+        parameters.log_to_stdout = False
+        solver.log_callback = lines.append
+    if on_bound is not None:
+        solver.best_bound_callback = lambda bound: on_bound(round(bound))
+    callback = _Watch(on_objective) if on_objective is not None else None
+    code = solver.solve(model, callback)
+    if code == cp_model.MODEL_INVALID:
+        raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
+    bound = round(solver.best_objective_bound) if code != cp_model.INFEASIBLE else 0
+    return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
+
+
+class _Watch(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
+    """Passes the objective of every solution on."""
+
+    def __init__(self, on_objective: Callable[[int], None]) -> None:
+        super().__init__()
+        self._on_objective = on_objective
+
+    def on_solution_callback(self) -> None:
+        """Report the objective of the solution just found."""
+        self._on_objective(round(self.objective_value))

@@ -1,0 +1,174 @@
+"""The one public way to solve a problem: check, run, verify."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import time
+from collections.abc import Callable
+
+import memonger.heuristics.sharing_table  # noqa: F401  (registers the heuristics)
+import memonger.solver.sharing  # noqa: F401  (registers the exact algorithm)
+from memonger.certificate import DeviceCertificate, ThresholdCertificate
+from memonger.errors import InputError, PlanError
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+from memonger.registry import SHARING, Algorithm, Outcome, Progress, Run, ignore
+from memonger.result import Proof, Result, Status
+from memonger.solver.bounds import threshold_bound
+from memonger.stop import Deadline
+from memonger.verify import verify_sharing
+
+
+def solve(
+    problem: Problem,
+    algorithm: str = "optimal",
+    *,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: SharingPlan | None = None,
+    report: Callable[[Progress], None] = ignore,
+) -> Result:
+    """Solve the sharing form of a problem with an algorithm of the registry.
+
+    Devices are solved one after the other, as they never share. Whatever the algorithm claims is
+    checked: the plan by the independent verifier, the cost recomputed, the certificate added up.
+
+    Parameters
+    ----------
+    problem
+        The buffers.
+    algorithm
+        A name in `memonger.registry.SHARING`.
+    time_limit
+        Seconds for everything, model building included; ``None`` for no limit.
+    workers
+        Threads; by default as many as there are processors, at most 8.
+    seed
+        With one worker, the same seed gives the same plan.
+    hint
+        A valid plan to start from; the result is never worse.
+    report
+        Called with progress.
+
+    Returns
+    -------
+    Result
+        Status ``optimal`` iff the plan costs exactly the proven bound.
+
+    Raises
+    ------
+    InputError
+        If the algorithm is unknown or cannot handle vector time, or a number is out of range.
+    PlanError
+        If the hint is not valid for the problem.
+
+    Examples
+    --------
+    >>> from memonger.problem import Buffer
+    >>> problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 8, 2, 4)))
+    >>> result = solve(problem)
+    >>> result.status.value, result.objective, result.proof.value
+    ('optimal', 12, 'threshold')
+    """
+    started = time.monotonic()
+    chosen = SHARING.get(algorithm)
+    if problem.vector_time is not None and not chosen.vector_time:
+        able = ", ".join(a.name for a in SHARING if a.vector_time)
+        raise InputError(
+            f"algorithm {algorithm!r} cannot plan nets that run in parallel; these can: {able}"
+        )
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1)
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    if hint is not None:
+        verify_sharing(problem, hint)
+    run = Run(Deadline(time_limit), workers, seed, hint, report)
+    outcome = _by_device(problem, chosen, run)
+    return _checked(problem, chosen, run, outcome, time.monotonic() - started)
+
+
+def _by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
+    """Run an algorithm on each device and put the outcomes together."""
+    if len(problem.devices) <= 1:
+        return _with_bound(problem, algorithm.run(problem, run))
+    labels: list[tuple[str, int]] = [("", -1)] * len(problem)
+    outcomes: dict[str, Outcome] = {}
+    for device in problem.devices:
+        indices = [i for i, b in enumerate(problem.buffers) if b.device == device]
+        part = problem.subproblem(indices)
+        hint = None if run.hint is None else SharingPlan.of(run.hint.shared[i] for i in indices)
+        own = Run(run.deadline, run.workers, run.seed, hint)
+        outcome = outcomes[device] = _with_bound(part, algorithm.run(part, own))
+        if outcome.plan is None:
+            return Outcome(None)
+        for index, number in zip(indices, outcome.plan.shared, strict=True):
+            labels[index] = (device, number)
+    numbers: dict[tuple[str, int], int] = {}
+    plan = SharingPlan.of(numbers.setdefault(label, len(numbers)) for label in labels)
+    certificates = {
+        d: o.certificate
+        for d, o in outcomes.items()
+        if isinstance(o.certificate, ThresholdCertificate)
+    }
+    certified = len(certificates) == len(outcomes)
+    return Outcome(
+        plan,
+        sum(outcome.bound for outcome in outcomes.values()),
+        Proof.THRESHOLD if certified else Proof.CP_SAT,
+        DeviceCertificate(certificates) if certified else None,
+        ", ".join(dict.fromkeys(outcome.source for outcome in outcomes.values())),
+        sum(outcome.solve_seconds for outcome in outcomes.values()),
+    )
+
+
+def _with_bound(problem: Problem, outcome: Outcome) -> Outcome:
+    """Add the threshold bound to the outcome of an algorithm that proves none."""
+    if outcome.proof is not None:
+        return outcome
+    bound, certificate = threshold_bound(problem)
+    return Outcome(
+        outcome.plan, bound, Proof.THRESHOLD, certificate, outcome.source, outcome.solve_seconds
+    )
+
+
+def _checked(
+    problem: Problem, algorithm: Algorithm, run: Run, outcome: Outcome, seconds: float
+) -> Result:
+    """Verify an outcome and make it a result."""
+    objective, status = None, Status.UNKNOWN
+    if outcome.certificate is not None:
+        proven = outcome.certificate.bound(problem.buffers)
+        if proven < outcome.bound:
+            raise PlanError(
+                f"algorithm {algorithm.name!r} claims the bound {outcome.bound}, its certificate "
+                f"proves {proven}: this is a mistake in memonger"
+            )
+    if outcome.plan is not None:
+        objective = verify_sharing(problem, outcome.plan)
+        if objective < outcome.bound:
+            raise PlanError(
+                f"algorithm {algorithm.name!r} claims the bound {outcome.bound} above the cost "
+                f"{objective} of its own plan: this is a mistake in memonger"
+            )
+        status = Status.OPTIMAL if objective == outcome.bound else Status.FEASIBLE
+    return Result(
+        status=status,
+        algorithm=algorithm.name,
+        objective=objective,
+        bound=outcome.bound,
+        plan=outcome.plan,
+        proof=outcome.proof,
+        certificate=outcome.certificate,
+        source=outcome.source,
+        build_seconds=max(0.0, seconds - outcome.solve_seconds),
+        solve_seconds=outcome.solve_seconds,
+        seed=run.seed,
+        workers=run.workers,
+        versions={
+            package: importlib.metadata.version(package)
+            for package in ("memonger", "ortools")
+        },
+    )
