@@ -6,5 +6,3 @@ to add one.
 
 if __name__ != "memonger.heuristics":
     raise ImportError("import memonger.heuristics, not heuristics: see pyproject.toml")
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from memonger.errors import PlanError
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -48,7 +50,7 @@ def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
     cost = 0
     for members in groups.values():
         members.sort(key=lambda index: problem.buffers[index].start)
-        for one, other in zip(members, members[1:], strict=False):
+        for one, other in itertools.pairwise(members):
             _check_pair(problem, one, other)
         cost += max(problem.buffers[index].padded_size for index in members)
     return cost

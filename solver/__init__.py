@@ -5,5 +5,3 @@ ortools is imported here and nowhere else.
 
 if __name__ != "memonger.solver":
     raise ImportError("import memonger.solver, not solver: see pyproject.toml")
-
-

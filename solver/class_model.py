@@ -14,6 +14,7 @@ identical buffers merged into groups g of multiplicity m_g, and x[g, c] of group
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,7 +94,7 @@ class ClassModel:
 
     def _add_order(self) -> None:
         """(3): shared buffers of at least w_(k-1) are shared buffers of at least w_k."""
-        for one, other in zip(self.at_least, self.at_least[1:], strict=False):
+        for one, other in itertools.pairwise(self.at_least):
             self.model.add(one <= other)
 
     def _add_capacities(self) -> None:

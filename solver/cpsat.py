@@ -96,7 +96,7 @@ def run_cpsat(
     return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
 
 
-class _Watch(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
+class _Watch(cp_model.CpSolverSolutionCallback):
     """Passes the objective of every solution on."""
 
     def __init__(self, on_objective: Callable[[int], None]) -> None:

@@ -25,7 +25,8 @@ def clique_times(problem: Problem) -> IntArray:
     # ends in (start, next start], half-open ranges: the buffer is live at `start`, over after
     first_end = np.searchsorted(ends, starts, side="right")
     has_end = first_end < len(ends)
-    return starts[has_end & (ends[np.minimum(first_end, len(ends) - 1)] <= following)]
+    maximal: IntArray = starts[has_end & (ends[np.minimum(first_end, len(ends) - 1)] <= following)]
+    return maximal
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,9 @@ def _class_model(
     model = ClassModel(groups, limits)
     low = -(-known.bound // groups.gcd) * groups.gcd
     model.require_cost(low, cost)
-    model.add_hint(_classes_of(core, [known.plan.shared[i] for i in positive], groups.sizes))
+    model.add_hint(
+        _classes_of(core, [known.plan.shared[i] for i in positive], groups.sizes.tolist())
+    )
     best = {"objective": cost, "bound": known.bound}
 
     def report(key: str, value: int) -> None:
@@ -96,9 +98,7 @@ def _class_model(
     plan, source = known.plan, known.source
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
         found = plan_from_classes(core, model.classes(solved.solver.value))
-        labels = [0] * len(problem)  # empty buffers cost nothing, in a buffer of their own
-        for index in range(len(problem)):
-            labels[index] = -1 - index
+        labels = [-1 - index for index in range(len(problem))]  # empty buffers stay alone
         for index, label in zip(positive, found.shared, strict=True):
             labels[index] = label
         candidate = SharingPlan.of(labels)
@@ -109,9 +109,9 @@ def _class_model(
     return Outcome(plan, bound, Proof.THRESHOLD, certificate, source, solved.seconds)
 
 
-def _classes_of(problem: Problem, shared: list[int], sizes: object) -> list[int]:
+def _classes_of(problem: Problem, shared: list[int], sizes: list[int]) -> list[int]:
     """Return buffer index -> class: the rank of the largest size in its shared buffer."""
-    rank = {int(size): k for k, size in enumerate(sizes)}  # type: ignore[call-overload]
+    rank = {size: k for k, size in enumerate(sizes)}
     largest: dict[int, int] = {}
     for index, number in enumerate(shared):
         largest[number] = max(largest.get(number, 0), int(problem.sizes[index]))

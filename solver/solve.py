@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-import memonger.heuristics.sharing_table  # noqa: F401  (registers the heuristics)
+import memonger.heuristics.sharing_table
 import memonger.solver.sharing  # noqa: F401  (registers the exact algorithm)
 from memonger.certificate import DeviceCertificate, ThresholdCertificate
 from memonger.errors import InputError, PlanError
@@ -168,7 +168,6 @@ def _checked(
         seed=run.seed,
         workers=run.workers,
         versions={
-            package: importlib.metadata.version(package)
-            for package in ("memonger", "ortools")
+            package: importlib.metadata.version(package) for package in ("memonger", "ortools")
         },
     )

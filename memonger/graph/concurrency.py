@@ -39,7 +39,7 @@ class VectorClocks:
     @property
     def num_chains(self) -> int:
         """Number of chains; 1 where the operators are totally ordered."""
-        return self.before.shape[1]
+        return int(self.before.shape[1])
 
     def precedes(self, first: int, second: int) -> bool:
         """Return whether ``first`` finishes before ``second`` starts in every schedule."""

@@ -64,7 +64,13 @@ _ITEMSIZE = {
     DataType.FLOAT16: 2,
     DataType.DOUBLE: 8,
 }
-_SYNONYMS = {"FLOAT32": "FLOAT", "FLOAT64": "DOUBLE", "HALF": "FLOAT16", "INT": "INT32", "LONG": "INT64"}
+_SYNONYMS = {
+    "FLOAT32": "FLOAT",
+    "FLOAT64": "DOUBLE",
+    "HALF": "FLOAT16",
+    "INT": "INT32",
+    "LONG": "INT64",
+}
 
 
 @dataclass(frozen=True, slots=True)

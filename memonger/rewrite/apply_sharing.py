@@ -11,9 +11,7 @@ from memonger.plan import SharingPlan
 from memonger.rewrite.rename import rename_operator
 
 
-def apply_sharing(
-    net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan
-) -> NetDef:
+def apply_sharing(net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan) -> NetDef:
     """Return a copy of a net in which the storages that share memory share a name.
 
     Parameters

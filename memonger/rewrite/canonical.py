@@ -111,4 +111,3 @@ def _canonical_net(net: NetDef, names: Mapping[str, str]) -> NetDef:
                 del arg.nets[:]
                 arg.nets.extend(nested)
     return copy
-

@@ -1,0 +1,90 @@
+"""Read anything that can be planned: a path or the name of a built-in net."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from memonger.errors import InputError, ProblemError
+from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
+from memonger.instances.graph_json import problem_from_graph
+from memonger.instances.minimalloc_csv import problem_from_csv
+from memonger.instances.nets import NETS, BuiltNet, build
+from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
+from memonger.instances.plan_json import PlanFile, plan_from_json
+from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
+from memonger.instances.problem_json import problem_from_json
+from memonger.net.io import parse_net, read_bytes
+from memonger.net.netdef_pb2 import NetDef
+from memonger.problem import Problem
+
+Loaded = NetDef | BuiltNet | Problem
+
+_JSON_READERS: dict[str, Callable[[object, str], Problem]] = {
+    PROBLEM_FORMAT: problem_from_json,
+    GRAPH_FORMAT: problem_from_graph,
+    PLAN_FORMAT: lambda data, source: plan_from_json(data, source).problem,
+}
+
+
+def load(path: str | os.PathLike[str]) -> Loaded:
+    """Read a net or a problem.
+
+    Parameters
+    ----------
+    path
+        The name of a built-in net, or a file: ``.json`` or ``.json.gz`` (problem, graph, or plan:
+        then its problem), ``.csv`` (MiniMalloc), any other a NetDef, binary or text.
+
+    Returns
+    -------
+    NetDef or BuiltNet or Problem
+        A built-in net comes with the types of its external inputs.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or net, or the file cannot be used; one line, names the file.
+    """
+    name = os.fspath(path)
+    if name in NETS and not Path(name).exists():
+        return build(name)
+    if not Path(name).exists() and not Path(name).suffix and os.sep not in name:
+        known = ", ".join(NETS)
+        raise InputError(f"{name}: no such file, and no built-in net of that name ({known})")
+    if name.endswith((".json", ".json.gz")):
+        data = read_json(name)
+        kind = data.get("format") if isinstance(data, dict) else None
+        if kind not in _JSON_READERS:
+            raise ProblemError(
+                f"{name}: unknown format {kind!r}; known: {', '.join(_JSON_READERS)}"
+            )
+        return _JSON_READERS[kind](data, name)
+    content = read_bytes(name)
+    if name.endswith(".csv"):
+        try:
+            return problem_from_csv(content.decode("utf-8-sig"), name)
+        except UnicodeDecodeError:
+            raise ProblemError(f"{name}: not a text file") from None
+    return parse_net(content, name)
+
+
+def load_plan(path: str | os.PathLike[str]) -> PlanFile:
+    """Read a plan file; errors as in `memonger.instances.plan_json.plan_from_json`."""
+    return plan_from_json(read_json(path), os.fspath(path))
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401
+    """Return the data of a JSON file, compressed by gzip if its name ends in ``.gz``."""
+    content = read_bytes(path)
+    try:
+        if os.fspath(path).endswith(".gz"):
+            content = gzip.decompress(content)
+        return json.loads(content)
+    except (ValueError, OSError, EOFError, zlib.error, RecursionError) as error:
+        raise InputError(f"{os.fspath(path)}: not JSON: {error}") from None

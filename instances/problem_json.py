@@ -1,0 +1,99 @@
+"""Problems as JSON: ``memonger-problem/1``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from memonger.errors import ProblemError
+from memonger.problem import Buffer, Problem, VectorTime
+
+FORMAT = "memonger-problem/1"
+
+_KEYS = frozenset(
+    {"name", "size", "start", "end", "alignment", "device", "vector_start", "vector_end"}
+)
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    """Return a problem as JSON data.
+
+    Buffers of a problem in vector time carry ``vector_start`` and ``vector_end`` besides.
+    """
+    buffers = []
+    for index, buffer in enumerate(problem.buffers):
+        entry: dict[str, Any] = {
+            "name": buffer.name,
+            "size": buffer.size,
+            "start": buffer.start,
+            "end": buffer.end,
+        }
+        if buffer.alignment != 1:
+            entry["alignment"] = buffer.alignment
+        if buffer.device:
+            entry["device"] = buffer.device
+        if problem.vector_time is not None:
+            entry["vector_start"] = problem.vector_time.start[index].tolist()
+            entry["vector_end"] = problem.vector_time.end[index].tolist()
+        buffers.append(entry)
+    horizon = max((buffer.end for buffer in problem.buffers), default=0)
+    return {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
+
+
+def problem_from_json(data: object, source: str = "problem") -> Problem:
+    """Return the problem that JSON data describe.
+
+    Raises
+    ------
+    ProblemError
+        If they describe none, or one with features of the arena form (pinned offsets) or
+        in-place pairs, which this version does not plan; names the buffer.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise ProblemError(f"{source}: expected the format {FORMAT!r}")
+    if data.get("in_place"):
+        raise ProblemError(f"{source}: in-place pairs are not supported by this version")
+    entries = data.get("buffers")
+    if not isinstance(entries, list):
+        raise ProblemError(f"{source}: 'buffers' must be a list")
+    buffers, vectors = [], []
+    for number, entry in enumerate(entries):
+        buffers.append(_buffer(entry, f"{source}: buffer {number}"))
+        vectors.append((entry.get("vector_start"), entry.get("vector_end")))
+    name = str(data.get("name", ""))
+    try:
+        return Problem(tuple(buffers), name, _vector_time(vectors, source))
+    except ProblemError as error:
+        raise ProblemError(f"{source}: {error}") from None
+
+
+def _buffer(entry: object, where: str) -> Buffer:
+    if not isinstance(entry, Mapping):
+        raise ProblemError(f"{where}: expected an object")
+    unknown = sorted(set(entry) - _KEYS)
+    if unknown:
+        raise ProblemError(f"{where}: {unknown[0]!r} is not supported by this version")
+    name = entry.get("name")
+    if not isinstance(name, str):
+        raise ProblemError(f"{where}: 'name' must be a string")
+    numbers = {"alignment": 1, **{k: entry.get(k) for k in ("size", "start", "end")}}
+    numbers["alignment"] = entry.get("alignment", 1)
+    for key, value in numbers.items():
+        if type(value) is not int:
+            raise ProblemError(f"{where} ({name!r}): {key!r} must be an integer, got {value!r}")
+    return Buffer(name, **numbers, device=str(entry.get("device", "")))  # type: ignore[arg-type]
+
+
+def _vector_time(vectors: list[tuple[object, object]], source: str) -> VectorTime | None:
+    given = [pair for pair in vectors if pair != (None, None)]
+    if not given:
+        return None
+    try:
+        arrays = [np.array([pair[side] for pair in vectors], dtype=np.int64) for side in (0, 1)]
+    except (TypeError, ValueError, OverflowError):
+        raise ProblemError(f"{source}: vector times must be lists of one length") from None
+    if arrays[0].ndim != 2 or arrays[0].shape != arrays[1].shape:
+        raise ProblemError(f"{source}: vector times must be lists of one length")
+    return VectorTime(*arrays)

@@ -1,0 +1,145 @@
+"""``memonger check``: is a plan valid for its problem, or a net for its original?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from memonger.cli import options
+from memonger.cli.console import out, print_json
+from memonger.cli.solve import problem_of
+from memonger.errors import InputError, PlanError
+from memonger.instances.loading import load, load_plan
+from memonger.instances.nets import BuiltNet
+from memonger.instances.plan_json import PlanFile
+from memonger.problem import Problem
+
+
+def check(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The problem or net; a plan, to check it alone.")
+    ],
+    plan: Annotated[
+        str | None,
+        typer.Argument(metavar="[PLAN.json]", help="The plan, or a rewritten net."),
+    ] = None,
+    shapes: options.Shapes = None,
+    sizes: options.Sizes = None,
+    static: options.Static = None,
+    alignment: options.Alignment = 1,
+    json_output: options.Json = False,
+) -> int:
+    """Check a plan and its certificate against a problem, or a rewritten net against its original.
+
+    Nothing that the plan claims is believed: the buffers are compared with those of FILE (for a
+    net give the same --shapes, --sizes, --static and --alignment as for the plan), validity and
+    cost are worked out anew, the certificate is added up.
+
+    For example:
+
+      memonger check problem.json plan.json
+
+      memonger check predict_net.pb plan.json --sizes sizes.json
+
+      memonger check predict_net.pb optimized.pb
+    """
+    if plan is not None and not plan.endswith((".json", ".json.gz")):
+        return _check_net(file, plan, json_output=json_output)
+    claimed = load_plan(file if plan is None else plan)
+    if plan is not None:
+        _same_buffers(problem_of(file, shapes, sizes, static, alignment), claimed.problem)
+    report = check_plan(claimed)
+    if json_output:
+        print_json({"instance": file, "form": "sharing", "valid": True, **report})
+        return 0
+    out.print(f"valid: {report['buffers']} buffers, {report['objective']:,} bytes", markup=False)
+    if report["certificate"]:
+        out.print(f"the certificate proves a bound of {report['certified_bound']:,} bytes")
+    else:
+        out.print(f"the bound of {report['bound']:,} bytes is claimed without a certificate")
+    out.print(f"status: {report['status']}", markup=False)
+    return 0
+
+
+def check_plan(claimed: PlanFile) -> dict[str, Any]:
+    """Check everything that a plan file claims; return what is so.
+
+    Raises
+    ------
+    PlanError
+        If a claim does not hold.
+    """
+    from memonger.verify import verify_sharing
+
+    cost = verify_sharing(claimed.problem, claimed.plan)
+    if cost != claimed.objective:
+        raise PlanError(f"the plan costs {cost} bytes, {claimed.objective} are claimed")
+    if claimed.bound > cost:
+        raise PlanError(f"the claimed bound {claimed.bound} is above the cost {cost}")
+    if claimed.status not in ("optimal", "feasible"):
+        raise PlanError(f"a plan cannot have the status {claimed.status!r}")
+    if claimed.status == "optimal" and claimed.bound != cost:
+        raise PlanError(f"'optimal' is claimed, but the bound {claimed.bound} is below {cost}")
+    certified = None
+    if claimed.certificate is not None:
+        certified = claimed.certificate.bound(claimed.problem.buffers)
+        if certified < claimed.bound:
+            raise PlanError(
+                f"the certificate proves {certified} bytes, {claimed.bound} are claimed"
+            )
+    return {
+        "status": claimed.status,
+        "objective": cost,
+        "bound": claimed.bound,
+        "proof": claimed.proof,
+        "certificate": claimed.certificate is not None,
+        "certified_bound": certified,
+        "buffers": len(claimed.problem),
+    }
+
+
+def _same_buffers(expected: Problem, planned: Problem) -> None:
+    """Compare the buffers of the input with those that a plan says it places."""
+    ours = {b.name: (b.padded_size, b.start, b.end, b.device) for b in expected.buffers}
+    theirs = {b.name: (b.padded_size, b.start, b.end, b.device) for b in planned.buffers}
+    for name in ours:
+        if name not in theirs:
+            raise PlanError(f"buffer {name!r} is not placed")
+        if ours[name] != theirs[name]:
+            raise PlanError(
+                f"buffer {name!r} is (size, start, end) {ours[name][:3]}, "
+                f"the plan takes it for {theirs[name][:3]}"
+            )
+    for name in theirs:
+        if name not in ours:
+            raise PlanError(f"the plan places {name!r}, which is no buffer of the input")
+    if (expected.vector_time is None) != (planned.vector_time is None):
+        raise PlanError("the plan is for a net that runs in another way (in order, or in parallel)")
+    if expected.vector_time is not None and planned.vector_time is not None:
+        rows = {b.name: i for i, b in enumerate(planned.buffers)}
+        order = [rows[b.name] for b in expected.buffers]
+        for one, two in (
+            (expected.vector_time.start, planned.vector_time.start[order]),
+            (expected.vector_time.end, planned.vector_time.end[order]),
+        ):
+            if one.shape != two.shape or (one != two).any():
+                raise PlanError("the plan takes the net for one with other dependencies")
+
+
+def _check_net(original: str, rewritten: str, *, json_output: bool) -> int:
+    from memonger.rewrite.equivalence import verify_equivalence
+
+    nets = []
+    for source in (original, rewritten):
+        loaded = load(source)
+        if isinstance(loaded, Problem):
+            raise InputError(f"{source}: this is a problem, not a net")
+        nets.append(loaded.net if isinstance(loaded, BuiltNet) else loaded)
+    verify_equivalence(nets[0], nets[1])
+    operators = len(nets[0].op)
+    if json_output:
+        print_json({"instance": original, "equivalent": True, "operators": operators})
+    else:
+        out.print(f"equivalent: {operators} operators compute the same", markup=False)
+    return 0

@@ -1,0 +1,104 @@
+"""What people see: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from memonger.registry import Progress, ignore
+from memonger.result import Result, Status
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str, *, quiet: bool) -> None:
+    """Say something on stderr."""
+    if not quiet:
+        err.print(text, markup=False)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Any]:
+    """Show objective, bound, gap and time on a terminal; nothing where stderr is piped.
+
+    Yields
+    ------
+    callable
+        To be called with each `Progress`.
+    """
+    if quiet or not err.is_terminal:
+        yield ignore
+        return
+    with err.status(f"{what} ...") as status:
+
+        def show(state: Progress) -> None:
+            gap = ""
+            if state.objective:
+                gap = f", gap {100 * (state.objective - state.bound) / state.objective:.3f} %"
+            objective = "none" if state.objective is None else f"{state.objective:,}"
+            status.update(
+                f"{what}: objective {objective}, bound {state.bound:,}{gap}, {state.seconds:.1f} s"
+            )
+
+        yield show
+
+
+def table(title: str, *columns: str) -> Table:
+    """Return an empty table: the first column on the left, the others on the right."""
+    result = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        result.add_column(column, justify="left" if number == 0 else "right")
+    return result
+
+
+def verdict(result: Result) -> str:
+    """Return in words what was proven."""
+    if result.status is Status.OPTIMAL:
+        certified = "certificate" if result.certificate is not None else "no certificate"
+        proof = "" if result.proof is None else f" by {result.proof.value}"
+        return f"optimal, proven{proof} ({certified})"
+    if result.gap is not None:
+        return f"{result.status.value}, at most {100 * result.gap:.3f} % above the optimum"
+    return result.status.value
+
+
+def result_json(instance: str, size: int, result: Result) -> dict[str, Any]:
+    """Return what every command says of a result with ``--json``."""
+    return {
+        "instance": instance,
+        "form": "sharing",
+        "algorithm": result.algorithm,
+        "status": result.status.value,
+        "objective": result.objective,
+        "bound": result.bound,
+        "gap": result.gap,
+        "proof": None if result.proof is None else result.proof.value,
+        "certified": result.certificate is not None,
+        "source": result.source,
+        "seconds": round(result.seconds, 3),
+        "n": size,
+        "seed": result.seed,
+        "workers": result.workers,
+        "versions": result.versions,
+    }
+
+
+def exit_code(result: Result, *, require_optimal: bool) -> int:
+    """Return the exit code for a result."""
+    if result.status is Status.INFEASIBLE:
+        return 4
+    if result.plan is None:
+        return 5
+    return 10 if require_optimal and result.status is not Status.OPTIMAL else 0

@@ -1,0 +1,169 @@
+"""``memonger info``: what is in a file, and how much memory it needs at least."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from memonger.cli import options
+from memonger.cli.console import out, print_json, table
+from memonger.errors import InputError
+from memonger.instances.nets import NETS, build
+from memonger.problem import Problem
+
+
+def info(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="A net, graph, problem or plan.")
+    ] = None,
+    shapes: options.Shapes = None,
+    sizes: options.Sizes = None,
+    static: options.Static = None,
+    alignment: options.Alignment = 1,
+    list_nets: Annotated[bool, typer.Option("--list", help="List the built-in nets.")] = False,
+    list_algorithms: Annotated[
+        bool, typer.Option("--algorithms", help="List the algorithms.")
+    ] = False,
+    json_output: options.Json = False,
+) -> int:
+    """Describe a net or a problem: sizes, live ranges, bounds, the peak and what it is made of.
+
+    For example:
+
+      memonger info --list
+
+      memonger info resnet50
+
+      memonger info predict_net.pb --shapes shapes.json --json
+    """
+    if list_nets:
+        return _list_nets(json_output=json_output)
+    if list_algorithms:
+        return _list_algorithms(json_output=json_output)
+    if file is None:
+        raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
+    loaded, known = options.read_net(file, shapes, sizes)
+    data: dict[str, Any] = {"instance": file}
+    if isinstance(loaded, Problem):
+        problem = loaded
+    else:
+        from memonger.pipeline import analyse_net
+
+        analysis = analyse_net(loaded, **known, static=static or (), alignment=alignment)
+        problem = analysis.problem
+        data.update(_describe_net(analysis))
+    data.update(describe_problem(problem))
+    if json_output:
+        print_json(data)
+    else:
+        _print(file, data)
+    return 0
+
+
+def describe_problem(problem: Problem) -> dict[str, Any]:
+    """Return the figures of a problem, bytes and counts."""
+    from memonger.graph.profile import peak, size_profile
+
+    top = peak(problem)
+    live = [b for b in problem.buffers if b.start <= top.time < b.end]
+    live.sort(key=lambda b: (-b.padded_size, b.name))
+    bound = sum(
+        size_profile(
+            problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
+        ).bound
+        for device in problem.devices
+    )
+    return {
+        "buffers": len(problem),
+        "distinct_sizes": len({b.padded_size for b in problem.buffers}),
+        "total_bytes": problem.total,
+        "load_bound": top.bytes,
+        "sharing_threshold_bound": bound,
+        "peak_time": top.time,
+        "peak_buffers": [
+            {"name": b.name, "bytes": b.padded_size, "start": b.start, "end": b.end} for b in live
+        ],
+        "devices": [device for device in problem.devices if device],
+        "parallel": problem.vector_time is not None,
+    }
+
+
+def _describe_net(analysis: Any) -> dict[str, Any]:  # noqa: ANN401
+    net = analysis.net
+    pinned = Counter(s.pinned for s in analysis.planned.storages if s.pinned)
+    return {
+        "net": net.name,
+        "type": net.type,
+        "operators": len(net.op),
+        "blobs": len({name for op in net.op for name in (*op.input, *op.output)}),
+        "external_inputs": len(analysis.def_use.external),
+        "outputs": list(analysis.outputs),
+        "left_alone": dict(sorted(pinned.items())),
+        "kept_bytes": analysis.kept_bytes(),
+        "unknown_sizes": [
+            {"blob": u.blob, "operator": u.operator, "reason": u.reason}
+            for u in analysis.sizes.unknown
+        ],
+    }
+
+
+def _print(name: str, data: dict[str, Any]) -> None:
+    rows = table(name, "", "")
+    rows.show_header = False
+    for key in ("net", "type", "operators", "blobs", "external_inputs"):
+        if key in data:
+            value = data[key]
+            rows.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
+    for reason, count in data.get("left_alone", {}).items():
+        rows.add_row(f"left alone: {reason}", f"{count:,}")
+    rows.add_row("buffers to plan", f"{data['buffers']:,}")
+    rows.add_row("distinct sizes", f"{data['distinct_sizes']:,}")
+    rows.add_row("bytes without sharing", f"{data['total_bytes']:,}")
+    rows.add_row("threshold bound (sharing)", f"{data['sharing_threshold_bound']:,}")
+    rows.add_row("load bound (any placement)", f"{data['load_bound']:,}")
+    rows.add_row("peak at operator", f"{data['peak_time']:,}")
+    out.print(rows)
+    live = table("live at the peak", "buffer", "bytes", "from", "to")
+    for entry in data["peak_buffers"][:10]:
+        live.add_row(
+            entry["name"], f"{entry['bytes']:,}", str(entry["start"]), str(entry["end"] - 1)
+        )
+    out.print(live)
+    more = len(data["peak_buffers"]) - 10
+    if more > 0:
+        out.print(f"and {more} more")
+    for cause in data.get("unknown_sizes", [])[:10]:
+        out.print(
+            f"unknown size: {cause['blob']!r} of operator {cause['operator']}: {cause['reason']}",
+            markup=False,
+        )
+
+
+def _list_nets(*, json_output: bool) -> int:
+    if json_output:
+        print_json({"nets": {name: build(name).description for name in NETS}})
+        return 0
+    rows = table("built-in nets", "name", "operators", "description")
+    rows.columns[2].justify = "left"
+    for name in NETS:
+        built = build(name)
+        rows.add_row(name, str(len(built.net.op)), built.description)
+    out.print(rows)
+    return 0
+
+
+def _list_algorithms(*, json_output: bool) -> int:
+    import memonger.solver.solve  # noqa: F401  (registers the algorithms)
+    from memonger.registry import SHARING
+
+    if json_output:
+        print_json({"sharing": {a.name: a.summary for a in SHARING}})
+        return 0
+    rows = table("algorithms (sharing)", "name", "proves", "parallel nets", "summary")
+    rows.columns[3].justify = "left"
+    for a in SHARING:
+        rows.add_row(a.name, *("yes" if x else "" for x in (a.proves, a.vector_time)), a.summary)
+    out.print(rows)
+    return 0

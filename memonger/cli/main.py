@@ -1,0 +1,89 @@
+"""Assemble the commands; turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+import memonger
+from memonger.cli.check import check
+from memonger.cli.info import info
+from memonger.cli.optimize import optimize
+from memonger.cli.show import show
+from memonger.cli.solve import solve
+from memonger.errors import MemongerError
+
+app = typer.Typer(
+    name="memonger",
+    add_completion=False,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Plan the memory of neural networks, and prove the plans optimal.
+
+    Exit codes: 0 a valid plan, or a passed check; 2 bad usage or input; 3 verification failed;
+    4 proven infeasible; 5 nothing found in the time; 10 (only with --require-optimal) valid, but
+    not proven optimal; 130 interrupted.""",
+)
+for command in (optimize, solve, check, info, show):
+    app.command()(command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"memonger {memonger.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Parameters
+    ----------
+    arguments
+        What follows the program's name; ``sys.argv`` by default.
+    """
+    try:
+        code = app(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except MemongerError as error:
+        return _fail(str(error), error.exit_code)
+    except TyperException as error:
+        return _fail(error.format_message(), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted; nothing was written", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`memonger info x | head`): nothing left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RecursionError:
+        return _fail("the input is nested too deeply", 2)
+    except MemoryError:
+        return _fail("out of memory", 2)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"memonger: error: {' '.join(message.split())}\n")
+    return code

@@ -1,0 +1,156 @@
+"""``memonger optimize``: a net in, a provably optimal net out, verified."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memonger.cli import options
+from memonger.cli.console import (
+    exit_code,
+    note,
+    out,
+    print_json,
+    progress,
+    result_json,
+    table,
+    verdict,
+)
+from memonger.errors import InputError
+from memonger.net.io import save_net, write_atomically
+from memonger.problem import Problem
+
+
+def optimize(
+    net: Annotated[str, typer.Argument(metavar="NET", help="A NetDef, or a built-in net.")],
+    shapes: options.Shapes = None,
+    sizes: options.Sizes = None,
+    static: options.Static = None,
+    algorithm: options.Algorithm = "optimal",
+    alignment: options.Alignment = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="The new net: .pb, or .pbtxt as text."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write plan.json and summary.json there."),
+    ] = None,
+    time_limit: options.TimeLimit = None,
+    workers: options.Workers = None,
+    seed: options.Seed = 0,
+    require_optimal: options.RequireOptimal = False,
+    json_output: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Let the blobs of a net share memory, as little as possible, and verify the new net.
+
+    External inputs and outputs keep their names and contents; blobs whose size is unknown are
+    left alone and listed. A net that cannot be shown to compute the same is never written.
+
+    For example:
+
+      memonger optimize resnet50
+
+      memonger optimize net.pb --shapes init_net.pb --shapes in.json -o out.pb
+
+      memonger optimize net.pbtxt --sizes sizes.json --time-limit 60s --json
+    """
+    from memonger.pipeline import optimize as run
+
+    loaded, known = options.read_net(net, shapes, sizes)
+    if isinstance(loaded, Problem):
+        raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
+    options.check_target(output)
+    with progress(net, quiet=quiet) as show:
+        done = run(
+            loaded,
+            **known,
+            static=static or (),
+            algorithm=algorithm,
+            alignment=alignment,
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            report=show,
+        )
+    summary = _summary(net, done)
+    if output is not None:
+        save_net(done.net, output)
+    if report is not None:
+        _write_report(report, done, summary)
+    _unknown_sizes(done, quiet=quiet)
+    if json_output:
+        print_json(summary)
+    else:
+        _print(net, done)
+        for path in (output, report):
+            if path is not None:
+                note(f"wrote {path}", quiet=quiet)
+    return exit_code(done.result, require_optimal=require_optimal)
+
+
+def _summary(name: str, done: Any) -> dict[str, Any]:  # noqa: ANN401
+    problem = done.analysis.problem
+    return {
+        **result_json(name, len(problem), done.result),
+        "baseline": done.baseline,
+        "caffe2_greedy": done.caffe2_greedy,
+        "verified": True,  # `optimize` raises otherwise
+        "operators": len(done.analysis.net.op),
+        "blobs_before": done.blobs_before,
+        "blobs_after": done.blobs_after,
+        "kept_bytes": done.analysis.kept_bytes(),
+        "unknown_sizes": [
+            {"blob": u.blob, "operator": u.operator, "reason": u.reason}
+            for u in done.analysis.sizes.unknown
+        ],
+    }
+
+
+def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None:  # noqa: ANN401
+    from memonger.instances.plan_json import plan_to_json
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot make it: {error.strerror}") from None
+    plan = plan_to_json(done.analysis.problem, done.result)
+    write_atomically(directory / "plan.json", json.dumps(plan).encode())
+    write_atomically(directory / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _unknown_sizes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
+    unknown = done.analysis.sizes.unknown
+    for cause in unknown[:5]:
+        kind = done.analysis.net.op[cause.operator].type
+        note(
+            f"left alone: {cause.blob!r} of operator {cause.operator} ({kind}): {cause.reason}",
+            quiet=quiet,
+        )
+    if len(unknown) > 5:
+        note(f"left alone: {len(unknown) - 5} more blobs of unknown size", quiet=quiet)
+
+
+def _print(name: str, done: Any) -> None:  # noqa: ANN401
+    def share(size: int) -> str:
+        return f"{100 * size / done.baseline:.1f} %" if done.baseline else "-"
+
+    rows = table(name, "activations", "bytes", "of no sharing")
+    rows.add_row("no sharing", f"{done.baseline:,}", share(done.baseline))
+    if done.caffe2_greedy is not None:
+        rows.add_row("Caffe2's greedy", f"{done.caffe2_greedy:,}", share(done.caffe2_greedy))
+    rows.add_row(
+        f"memonger ({done.result.algorithm})", f"{done.objective:,}", share(done.objective)
+    )
+    rows.add_row("lower bound", f"{done.bound:,}", share(done.bound))
+    out.print(rows)
+    out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s", markup=False)
+    out.print(
+        f"verified: {len(done.analysis.net.op)} operators compute the same; blobs "
+        f"{done.blobs_before} -> {done.blobs_after}",
+        markup=False,
+    )

@@ -1,0 +1,115 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memonger.errors import InputError
+from memonger.instances.loading import load
+from memonger.instances.nets import BuiltNet
+from memonger.net.netdef_pb2 import NetDef
+from memonger.net.tensors import TensorType
+from memonger.net.type_files import read_sizes, read_types
+from memonger.problem import Problem
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """Return the seconds in a text such as ``90``, ``60s``, ``1.5m``, ``500ms``.
+
+    Examples
+    --------
+    >>> duration("1.5m")
+    90.0
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no duration; examples: 90, 60s, 5m, 500ms")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+Shapes = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--shapes",
+        metavar="FILE",
+        help='Shapes: JSON {blob: [dims] or {"shape": [dims], "dtype": "int64"}}, or an init net '
+        "whose fills tell them. May be given again; later files win.",
+    ),
+]
+Sizes = Annotated[
+    Path | None,
+    typer.Option("--sizes", metavar="FILE", help="Sizes: JSON {blob: bytes}; they win."),
+]
+Static = Annotated[
+    list[str] | None,
+    typer.Option("--static", metavar="BLOB", help="A blob to leave alone; may be given again."),
+]
+Alignment = Annotated[
+    int, typer.Option("--alignment", min=1, help="Round sizes up to a multiple, in bytes.")
+]
+Algorithm = Annotated[
+    str, typer.Option("--algorithm", help="`memonger info --algorithms` lists them.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit", parser=duration, metavar="TIME", help="Such as 60s, 5m; none by default."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Threads; by default one a processor, at most 8."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="With --workers 1, one seed gives one plan.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
+RequireOptimal = Annotated[
+    bool,
+    typer.Option("--require-optimal", help="Exit with 10 unless the plan is proven optimal."),
+]
+
+
+def read_net(
+    source: str, shapes: list[Path] | None, sizes: Path | None
+) -> tuple[NetDef | Problem, dict[str, Any]]:
+    """Read a net or a problem, and what is known of the blobs of a net.
+
+    Returns
+    -------
+    tuple
+        The net or problem, and the keyword arguments ``shapes`` and ``sizes`` for it.
+
+    Raises
+    ------
+    InputError
+        If something cannot be read, or shapes are given for a problem.
+    """
+    loaded = load(source)
+    known: dict[str, TensorType] = {}
+    if isinstance(loaded, BuiltNet):
+        known.update(loaded.types)
+        loaded = loaded.net
+    if isinstance(loaded, Problem):
+        if shapes or sizes is not None:
+            raise InputError(f"{source}: --shapes and --sizes are for nets; this is a problem")
+        return loaded, {}
+    for path in shapes or ():
+        known.update(read_types(path))
+    return loaded, {"shapes": known, "sizes": None if sizes is None else read_sizes(sizes)}
+
+
+def check_target(path: Path | None) -> None:
+    """Refuse a file that could not be written at the end, before the work begins."""
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"{path}: there is no directory {str(path.parent)!r}")
+    if path is not None and path.is_dir():
+        raise InputError(f"{path}: this is a directory")

@@ -1,0 +1,123 @@
+"""``memonger solve``: plan a problem, or the live ranges of a net."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memonger.cli import options
+from memonger.cli.console import exit_code, out, print_json, progress, result_json, table, verdict
+from memonger.net.io import write_atomically
+from memonger.problem import Problem
+
+
+class Form(StrEnum):
+    """The forms of planning that this version solves."""
+
+    SHARING = "sharing"
+
+
+def solve(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A problem, graph or net; or a built-in net.")
+    ],
+    form: Annotated[Form, typer.Option("--form", help="What to decide.")] = Form.SHARING,
+    shapes: options.Shapes = None,
+    sizes: options.Sizes = None,
+    static: options.Static = None,
+    algorithm: options.Algorithm = "optimal",
+    alignment: options.Alignment = 1,
+    capacity: Annotated[
+        int | None,
+        typer.Option("--capacity", min=0, metavar="BYTES", help="Ask whether a plan fits in it."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PLAN.json", help="Write the plan.")
+    ] = None,
+    time_limit: options.TimeLimit = None,
+    workers: options.Workers = None,
+    seed: options.Seed = 0,
+    require_optimal: options.RequireOptimal = False,
+    json_output: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Find the cheapest plan of a problem and prove it.
+
+    With --capacity: exit code 0 if the plan fits, 4 if it is proven that none does, 5 if neither
+    is known.
+
+    For example:
+
+      memonger solve problem.json --output plan.json
+
+      memonger solve A.1048576.csv --algorithm by-size --json
+
+      memonger solve graph.json.gz --time-limit 60s --capacity 67108864
+    """
+    del form
+    from memonger.instances.plan_json import plan_to_json
+    from memonger.solver.solve import solve as run
+
+    problem = problem_of(file, shapes, sizes, static, alignment)
+    options.check_target(output)
+    with progress(file, quiet=quiet) as show:
+        result = run(
+            problem,
+            algorithm,
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            report=show,
+        )
+    if output is not None and result.plan is not None:
+        write_atomically(output, json.dumps(plan_to_json(problem, result)).encode())
+    code = exit_code(result, require_optimal=require_optimal)
+    answer = ""
+    if capacity is not None:
+        code, answer = _fits(result.objective, result.bound, capacity, code)
+    if json_output:
+        data = result_json(file, len(problem), result)
+        if capacity is not None:
+            data["capacity"], data["fits"] = capacity, answer
+        print_json(data)
+        return code
+    rows = table(file, "sharing", "bytes")
+    rows.add_row("no sharing", f"{problem.total:,}")
+    rows.add_row(algorithm, "-" if result.objective is None else f"{result.objective:,}")
+    rows.add_row("lower bound", f"{result.bound:,}")
+    out.print(rows)
+    out.print(f"{verdict(result)}; {result.seconds:.2f} s", markup=False)
+    if capacity is not None:
+        out.print(f"fits in {capacity:,} bytes: {answer}", markup=False)
+    return code
+
+
+def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[int, str]:
+    if objective is not None and objective <= capacity:
+        return code, "yes"
+    return (4, "no, proven") if bound > capacity else (5, "unknown")
+
+
+def problem_of(
+    file: str,
+    shapes: list[Path] | None,
+    sizes: Path | None,
+    static: list[str] | None,
+    alignment: int,
+) -> Problem:
+    """Read a problem, or derive that of a net, sizes rounded up to the alignment."""
+    from dataclasses import replace
+
+    from memonger.pipeline import analyse_net
+
+    loaded, known = options.read_net(file, shapes, sizes)
+    if not isinstance(loaded, Problem):
+        return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
+    if alignment == 1:
+        return loaded
+    buffers = tuple(replace(buffer, alignment=alignment) for buffer in loaded.buffers)
+    return Problem(buffers, loaded.name, loaded.vector_time)
