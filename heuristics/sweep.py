@@ -38,7 +38,7 @@ def profile_sweep(problem: Problem, *, reverse: bool = False) -> SharingPlan:
     starts, ends = problem.starts.tolist(), problem.ends.tolist()
     if reverse:
         starts, ends = [-end for end in ends], [-start for start in starts]
-    free = np.diff(profile.counts, prepend=0).tolist() + [0]  # the last one: empty buffers
+    free = [*np.diff(profile.counts, prepend=0).tolist(), 0]  # the last one: empty buffers
     open_levels = [k for k, count in enumerate(free) if count]
     busy: list[tuple[int, int]] = []
     classes = [0] * len(problem)

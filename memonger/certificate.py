@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from memonger.errors import PlanError
-from memonger.problem import Buffer, Problem
+from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
 
@@ -30,13 +32,14 @@ class ThresholdCertificate:
 
     witness: tuple[tuple[int, int], ...]
 
-    def bound(self, buffers: tuple[Buffer, ...]) -> int:
-        """Return the lower bound in bytes that the witness proves for these buffers.
+    def bound(self, problem: Problem) -> int:
+        """Return the lower bound in bytes that the witness proves for a problem.
 
         Raises
         ------
         PlanError
-            If the sizes do not descend, or one is not positive.
+            If the sizes do not descend, or one is not positive; or if, in vector time, buffers
+            that are live together in program order do not conflict.
         """
         sizes = [size for size, _ in self.witness]
         steps = [one - other for one, other in zip(sizes, [*sizes[1:], 0], strict=False)]
@@ -47,9 +50,12 @@ class ThresholdCertificate:
             by_time.setdefault(time, []).append(k)
         total = 0
         for time, levels in by_time.items():
-            live = [b.padded_size for b in buffers if b.start <= time < b.end]
+            live = np.flatnonzero((problem.starts <= time) & (time < problem.ends))
             for k in levels:
-                total += steps[k] * sum(size >= sizes[k] for size in live)
+                total += steps[k] * int((problem.sizes[live] >= sizes[k]).sum())
+            largest = live[problem.sizes[live] >= min(sizes[k] for k in levels)]
+            if problem.vector_time is not None:
+                _require_conflicts(problem, problem.vector_time, largest)
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +65,18 @@ class ThresholdCertificate:
             "kind": "threshold",
             "witness": [[size, time] for size, time in self.witness],
         }
+
+
+def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -> None:
+    """Check that buffers live at one time in program order conflict in vector time too."""
+    for index in together.tolist():
+        over = (time.end[index] <= time.start[together]).all(axis=1)
+        if over.any():
+            one = problem.buffers[index].name
+            other = problem.buffers[int(together[np.argmax(over)])].name
+            raise PlanError(
+                f"{one!r} and {other!r} are live together in program order, but not in vector time"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,10 +91,12 @@ class DeviceCertificate:
 
     parts: Mapping[str, ThresholdCertificate]
 
-    def bound(self, buffers: tuple[Buffer, ...]) -> int:
-        """Return the lower bound in bytes for these buffers."""
+    def bound(self, problem: Problem) -> int:
+        """Return the lower bound in bytes for a problem; errors as for the parts."""
         return sum(
-            part.bound(tuple(b for b in buffers if b.device == device))
+            part.bound(
+                problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
+            )
             for device, part in self.parts.items()
         )
 
@@ -100,7 +120,7 @@ def check_certificate(problem: Problem, certificate: Certificate, claimed: int) 
     PlanError
         If it proves less than is claimed.
     """
-    proven = certificate.bound(problem.buffers)
+    proven = certificate.bound(problem)
     if proven < claimed:
         raise PlanError(f"the certificate proves {proven} bytes, {claimed} are claimed")
     return proven

@@ -63,7 +63,8 @@ class VectorTime:
         written; shape (buffers, chains).
     end
         ``end[i, c]``: operators of chain ``c`` that must have finished before the memory of
-        ``i`` may be written again; same shape.
+        ``i`` may be written again; same shape, nowhere below ``start`` (so that being over before
+        another begins is transitive).
     """
 
     start: IntArray
@@ -117,8 +118,8 @@ class Problem:
             total += buffer.padded_size
         if total >= MAX_TOTAL_BYTES:
             raise ProblemError(f"the buffers add up to {total} bytes; the limit is 2^62")
-        if self.vector_time is not None and len(self.vector_time.start) != len(self.buffers):
-            raise ProblemError("vector time has another number of buffers than the problem")
+        if self.vector_time is not None:
+            _check_vectors(self.buffers, self.vector_time)
 
     def __len__(self) -> int:
         return len(self.buffers)
@@ -169,6 +170,15 @@ class Problem:
         array = np.array(values, dtype=np.int64)
         array.flags.writeable = False
         return array
+
+
+def _check_vectors(buffers: tuple[Buffer, ...], time: VectorTime) -> None:
+    if time.start.shape != time.end.shape or len(time.start) != len(buffers):
+        raise ProblemError("vector time has another number of buffers than the problem")
+    empty = (time.start > time.end).any(axis=1) | (time.start == time.end).all(axis=1)
+    if empty.any():
+        name = buffers[int(np.argmax(empty))].name
+        raise ProblemError(f"buffer {name!r} ends before it starts in vector time")
 
 
 def _check(buffer: Buffer) -> None:

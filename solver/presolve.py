@@ -25,8 +25,9 @@ def clique_times(problem: Problem) -> IntArray:
     # ends in (start, next start], half-open ranges: the buffer is live at `start`, over after
     first_end = np.searchsorted(ends, starts, side="right")
     has_end = first_end < len(ends)
-    maximal: IntArray = starts[has_end & (ends[np.minimum(first_end, len(ends) - 1)] <= following)]
-    return maximal
+    following_end = ends[np.minimum(first_end, len(ends) - 1)]
+    maximal = has_end & (following_end <= following)
+    return starts[maximal]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Groups:
         change = np.zeros((len(self.sizes), self.num_cliques + 1), dtype=np.int64)
         np.add.at(change, (self.level, self.first), self.multiplicity)
         np.subtract.at(change, (self.level, self.last + 1), self.multiplicity)
-        return np.cumsum(np.cumsum(change[:, :-1], axis=1), axis=0)
+        counts: IntArray = np.cumsum(np.cumsum(change[:, :-1], axis=1), axis=0)
+        return counts
 
 
 def compress(problem: Problem) -> Groups:

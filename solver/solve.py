@@ -140,7 +140,7 @@ def _checked(
     """Verify an outcome and make it a result."""
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
-        proven = outcome.certificate.bound(problem.buffers)
+        proven = outcome.certificate.bound(problem)
         if proven < outcome.bound:
             raise PlanError(
                 f"algorithm {algorithm.name!r} claims the bound {outcome.bound}, its certificate "

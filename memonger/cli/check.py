@@ -1,4 +1,4 @@
-"""``memonger check``: is a plan valid for its problem, or a net for its original?"""
+"""``memonger check``: a plan against its problem, or a rewritten net against its original."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         raise PlanError(f"'optimal' is claimed, but the bound {claimed.bound} is below {cost}")
     certified = None
     if claimed.certificate is not None:
-        certified = claimed.certificate.bound(claimed.problem.buffers)
+        certified = claimed.certificate.bound(claimed.problem)
         if certified < claimed.bound:
             raise PlanError(
                 f"the certificate proves {certified} bytes, {claimed.bound} are claimed"

@@ -80,4 +80,6 @@ def _vector_time(def_use: DefUse, planned: Sequence[Storage]) -> VectorTime:
         start[row] = clocks.before[storage.start]
         ops = np.array(storage.accesses, dtype=np.intp)
         np.maximum.at(end[row], clocks.chain[ops], clocks.position[ops] + 1)
+    # What follows a storage follows all that came before it: this changes no comparison.
+    np.maximum(end, start, out=end)
     return VectorTime(start, end)

@@ -50,7 +50,10 @@ def parse_text_net(arg: Argument) -> NetDef:
 
 def has_nets(op: OperatorDef) -> bool:
     """Return whether an operator carries nets in its arguments."""
-    return any(arg.HasField("n") or arg.nets or is_text_net(arg) for arg in op.arg)
+    for arg in op.arg:  # called for every operator: the common answer, no, must be cheap
+        if arg.HasField("n") or arg.nets or (arg.s and arg.name in _NET_ARGUMENTS):
+            return True
+    return False
 
 
 def all_names(net: NetDef) -> set[str]:
