@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types unit benchmark clean
+.PHONY: demo test lint types unit wheel benchmark clean
 
 # Install once per change of pyproject.toml; each stamp names the extras it stands for.
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
@@ -20,10 +20,10 @@ $(BIN)/python:
 
 demo: $(VENV)/demo.stamp
 	@mkdir -p build/demo
-	$(BIN)/memonger optimize resnet50 --output build/demo/resnet50.pb --plan build/demo/resnet50.plan.json
-	$(BIN)/memonger show build/demo/resnet50.plan.json --output build/demo/resnet50.png
+	$(BIN)/memonger optimize resnet50 --output build/demo/resnet50.pb --report build/demo
+	$(BIN)/memonger show build/demo/plan.json --output build/demo/resnet50.png
 
-test: lint types unit
+test: lint types unit wheel
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -34,6 +34,9 @@ types: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp
 	$(BIN)/pytest -n auto --cov --cov-report=term
+
+wheel: $(VENV)/dev.stamp
+	scripts/check_wheel.sh $(BIN)/python
 
 benchmark: $(VENV)/demo.stamp
 	$(BIN)/python scripts/benchmark_growth.py
