@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
+from memonger.stop import Deadline
 
 
-def caffe2_greedy(problem: Problem, *, by_size: bool = True) -> SharingPlan:
+def caffe2_greedy(
+    problem: Problem, *, by_size: bool = True, deadline: Deadline | None = None
+) -> SharingPlan | None:
     """Return the plan of Caffe2's ``compute_assignments_greedy``.
 
     Buffers are taken in the order of their ends. Each goes to the free shared buffer whose
@@ -19,6 +22,8 @@ def caffe2_greedy(problem: Problem, *, by_size: bool = True) -> SharingPlan:
         The buffers; interval time only.
     by_size
         Whether sizes are known to it: Caffe2's default is to run without.
+    deadline
+        When to give up: then ``None`` is returned.
 
     Notes
     -----
@@ -34,7 +39,9 @@ def caffe2_greedy(problem: Problem, *, by_size: bool = True) -> SharingPlan:
     shared = [-1] * len(problem)
     last_end: list[int] = []
     largest: list[int] = []
-    for i in order:
+    for step, i in enumerate(order):
+        if deadline is not None and step % 256 == 0 and deadline.expired:
+            return None
         best, best_gap = -1, 0
         for number, end in enumerate(last_end):
             if end > starts[i]:

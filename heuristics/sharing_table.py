@@ -31,11 +31,15 @@ def _register(
 
 
 _register("none", "no sharing at all", lambda p, _: no_sharing(p), vector_time=True)
-_register("caffe2-greedy", "Caffe2's greedy, sizes known", lambda p, _: caffe2_greedy(p))
+_register(
+    "caffe2-greedy",
+    "Caffe2's greedy, sizes known",
+    lambda p, run: caffe2_greedy(p, deadline=run.deadline),
+)
 _register(
     "caffe2-greedy-unsized",
     "Caffe2's greedy as it runs by default, without sizes",
-    lambda p, _: caffe2_greedy(p, by_size=False),
+    lambda p, run: caffe2_greedy(p, by_size=False, deadline=run.deadline),
 )
 _register("sweep", "capacity-profile sweep in time", lambda p, _: profile_sweep(p))
 _register(
@@ -46,7 +50,7 @@ _register(
 _register(
     "best-fit",
     "sweep in time into the free shared buffer nearest in size",
-    lambda p, _: best_fit_sweep(p),
+    lambda p, run: best_fit_sweep(p, run.deadline),
     vector_time=True,
 )
 _register(

@@ -12,6 +12,7 @@ from memonger.heuristics.classes import plan_from_classes
 from memonger.heuristics.lanes import over_before
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
+from memonger.stop import Deadline
 
 
 def profile_sweep(problem: Problem, *, reverse: bool = False) -> SharingPlan:
@@ -62,12 +63,12 @@ def profile_sweep(problem: Problem, *, reverse: bool = False) -> SharingPlan:
     return plan_from_classes(problem, classes)
 
 
-def best_fit_sweep(problem: Problem) -> SharingPlan:
+def best_fit_sweep(problem: Problem, deadline: Deadline | None = None) -> SharingPlan | None:
     """Sweep through program order, each buffer into the free shared buffer nearest in size.
 
     Large enough ones first, the smallest of them; else the largest of the others grows. Works in
     vector time too, where a shared buffer is free if its last member is over before the buffer
-    begins in every schedule.
+    begins in every schedule. Returns ``None`` if the deadline comes first.
 
     Notes
     -----
@@ -78,10 +79,13 @@ def best_fit_sweep(problem: Problem) -> SharingPlan:
     lanes: list[tuple[int, int]] = []
     shared = [0] * len(problem)
     sizes = problem.sizes.tolist()
-    for i in sorted(range(len(problem)), key=lambda i: (problem.buffers[i].start, -sizes[i], i)):
+    order = sorted(range(len(problem)), key=lambda i: (problem.buffers[i].start, -sizes[i], i))
+    for step, i in enumerate(order):
+        if deadline is not None and step % 256 == 0 and deadline.expired:
+            return None
         enough = bisect.bisect_left(capacities, sizes[i])
-        order = [*range(enough, len(lanes)), *range(enough - 1, -1, -1)]
-        at = next((k for k in order if over(lanes[k][1], i)), -1)
+        candidates = [*range(enough, len(lanes)), *range(enough - 1, -1, -1)]
+        at = next((k for k in candidates if over(lanes[k][1], i)), -1)
         if at < 0:
             number, capacity = len(lanes), sizes[i]
         else:

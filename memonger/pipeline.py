@@ -18,11 +18,12 @@ from memonger.net.tensors import TensorType
 from memonger.net.type_files import parse_sizes, parse_types, read_sizes, read_types
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
-from memonger.registry import SHARING, Progress, ignore
+from memonger.registry import Progress, ignore
 from memonger.result import Result, Status
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
 from memonger.solver.solve import solve
+from memonger.stop import Deadline
 from memonger.verify import verify_sharing
 
 PathLike = str | os.PathLike[str]
@@ -88,7 +89,8 @@ class Optimized:
     baseline
         Bytes of the planned blobs as the original net names them.
     caffe2_greedy
-        Bytes of the plan of Caffe2's greedy, or ``None`` for a net that runs in parallel.
+        Bytes of the plan of Caffe2's greedy; ``None`` for a net that runs in parallel, or if it
+        did not end in the time.
     blobs_before, blobs_after
         Number of blobs that the operators touch.
     """
@@ -176,7 +178,9 @@ def optimize(
         A name in the registry of the sharing form.
     alignment
         Sizes are rounded up to a multiple of it, bytes.
-    time_limit, workers, seed, report
+    time_limit
+        Seconds for analysis and planning; rewriting and verification come on top.
+    workers, seed, report
         As in `memonger.solve`.
 
     Returns
@@ -191,12 +195,13 @@ def optimize(
     EquivalenceError
         If the rewritten net could not be shown to be equivalent: a mistake in memonger.
     """
+    deadline = Deadline(time_limit)
     analysis = analyse_net(net, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
     problem, hint = analysis.problem, _valid(analysis.problem, analysis.as_named())
     result = solve(
         problem,
         algorithm,
-        time_limit=time_limit,
+        time_limit=None if time_limit is None else deadline.remaining(),
         workers=workers,
         seed=seed,
         hint=hint,
@@ -213,7 +218,7 @@ def optimize(
         result=result,
         analysis=analysis,
         baseline=baseline,
-        caffe2_greedy=_caffe2_greedy(problem),
+        caffe2_greedy=_caffe2_greedy(problem, time_limit),
         blobs_before=count_blobs(analysis.net),
         blobs_after=count_blobs(rewritten),
     )
@@ -228,11 +233,12 @@ def _valid(problem: Problem, plan: SharingPlan) -> SharingPlan | None:
     return plan
 
 
-def _caffe2_greedy(problem: Problem) -> int | None:
+def _caffe2_greedy(problem: Problem, time_limit: float | None) -> int | None:
+    """Return what Caffe2's greedy needs; ``None`` in parallel, or beyond a second or the limit."""
     if problem.vector_time is not None:
         return None
-    assert SHARING.get(CAFFE2_GREEDY)
-    return solve(problem, CAFFE2_GREEDY).objective
+    limit = None if time_limit is None else min(1.0, time_limit)
+    return solve(problem, CAFFE2_GREEDY, time_limit=limit).objective
 
 
 def count_blobs(net: NetDef) -> int:

@@ -5,7 +5,7 @@ not by a number. Interval graphs are perfect, so the buffers of a class need as 
 buffers as are ever live at once. With M_k shared buffers of at least w_k, N_k = M_k - M_(k-1),
 identical buffers merged into groups g of multiplicity m_g, and x[g, c] of group g in class c:
 
-    min  sum_k (w_k - w_(k+1)) M_k
+    min  sum_k (w_k - w_(k+1)) M_k                 in units of the gcd of the sizes
     (1)  sum_c x[g, c] = m_g                       each group; c at most its level
     (2)  sum_{g live in q} x[g, c] <= N_c          each class c, each maximal clique q
     (3)  M_(k-1) <= M_k                            each class
@@ -69,7 +69,9 @@ class ClassModel:
         self._add_placements()
         self._add_order()
         self._add_capacities()
-        self.cost = cp_model.LinearExpr.weighted_sum(self.at_least, groups.steps.tolist())
+        # In units of the gcd: small coefficients, and every bound is rounded up to a multiple.
+        units = (groups.steps // groups.gcd).tolist()
+        self.cost = cp_model.LinearExpr.weighted_sum(self.at_least, units)
         self.model.minimize(self.cost)
 
     def _num_in_class(self, k: int) -> Any:  # noqa: ANN401
@@ -109,7 +111,8 @@ class ClassModel:
 
     def require_cost(self, low: int, high: int) -> None:
         """Add ``low <= cost <= high``, bytes."""
-        self.model.add_linear_constraint(self.cost, low, high)
+        unit = self.groups.gcd
+        self.model.add_linear_constraint(self.cost, -(-low // unit), high // unit)
 
     def add_hint(self, classes: Sequence[int]) -> None:
         """Give a plan as a complete hint: buffer index -> class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def run_cpsat(
     Parameters
     ----------
     model
-        A ``cp_model.CpModel`` with an integer objective.
+        A ``cp_model.CpModel`` with an integer objective below 2^53 (bounds come as floats).
     seconds
         Time limit; ``inf`` for none.
     workers
@@ -87,12 +88,12 @@ def run_cpsat(
         parameters.log_to_stdout = False
         solver.log_callback = lines.append
     if on_bound is not None:
-        solver.best_bound_callback = lambda bound: on_bound(round(bound))
+        solver.best_bound_callback = lambda bound: on_bound(math.ceil(bound - 1e-6))
     callback = _Watch(on_objective) if on_objective is not None else None
     code = solver.solve(model, callback)
     if code == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
-    bound = round(solver.best_objective_bound) if code != cp_model.INFEASIBLE else 0
+    bound = math.ceil(solver.best_objective_bound - 1e-6) if code != cp_model.INFEASIBLE else 0
     return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
 
 

@@ -66,7 +66,8 @@ class Groups:
     @cached_property
     def steps(self) -> IntArray:
         """Differences w_k - w_(k+1), with w_(D+1) = 0."""
-        return self.sizes - np.append(self.sizes[1:], 0)
+        steps: IntArray = self.sizes - np.append(self.sizes[1:], 0)
+        return steps
 
     @cached_property
     def gcd(self) -> int:

@@ -20,6 +20,10 @@ WARM_STARTS = ("sweep", "sweep-reverse", "by-size", "by-size-tight", "best-fit",
 # table entries of the presolve (sizes x cliques), and coefficients of the model.
 MAX_TABLE = 20_000_000
 MAX_ENTRIES = 3_000_000
+ENTRIES_PER_SECOND = 200_000
+
+# CP-SAT reports bounds as floats: exact below 2^53.
+MAX_UNITS = 2**52
 
 
 def warm_start(problem: Problem, run: Run, bound: int) -> tuple[SharingPlan, str]:
@@ -68,15 +72,15 @@ def _class_model(
     positive = [i for i in range(len(problem)) if problem.sizes[i] > 0]
     core = problem.subproblem(positive)
     groups = compress(core)
-    if len(groups.sizes) * groups.num_cliques > MAX_TABLE:
-        return known
     cost = known.plan.cost(problem)
+    if len(groups.sizes) * groups.num_cliques > MAX_TABLE or cost // groups.gcd > MAX_UNITS:
+        return known
     limits = gap_fixing(groups, cost)
-    if num_entries(groups, limits) > MAX_ENTRIES:
+    entries = num_entries(groups, limits)
+    if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
         return known
     model = ClassModel(groups, limits)
-    low = -(-known.bound // groups.gcd) * groups.gcd
-    model.require_cost(low, cost)
+    model.require_cost(known.bound, cost)
     model.add_hint(
         _classes_of(core, [known.plan.shared[i] for i in positive], groups.sizes.tolist())
     )
@@ -91,10 +95,10 @@ def _class_model(
         seconds=run.deadline.remaining(),
         workers=run.workers,
         seed=run.seed,
-        on_bound=lambda value: report("bound", max(known.bound, value)),
-        on_objective=lambda value: report("objective", value),
+        on_bound=lambda value: report("bound", max(known.bound, value * groups.gcd)),
+        on_objective=lambda value: report("objective", value * groups.gcd),
     )
-    bound = max(known.bound, -(-solved.bound // groups.gcd) * groups.gcd)
+    bound = max(known.bound, solved.bound * groups.gcd)
     plan, source = known.plan, known.source
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
         found = plan_from_classes(core, model.classes(solved.solver.value))

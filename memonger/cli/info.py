@@ -51,7 +51,8 @@ def info(
     else:
         from memonger.pipeline import analyse_net
 
-        analysis = analyse_net(loaded, **known, static=static or (), alignment=alignment)
+        with options.naming(file):
+            analysis = analyse_net(loaded, **known, static=static or (), alignment=alignment)
         problem = analysis.problem
         data.update(_describe_net(analysis))
     data.update(describe_problem(problem))

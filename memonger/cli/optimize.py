@@ -65,7 +65,7 @@ def optimize(
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_target(output)
-    with progress(net, quiet=quiet) as show:
+    with options.naming(net), progress(net, quiet=quiet) as show:
         done = run(
             loaded,
             **known,
@@ -82,6 +82,11 @@ def optimize(
         save_net(done.net, output)
     if report is not None:
         _write_report(report, done, summary)
+    if not loaded.external_output:
+        kept = ", ".join(done.analysis.outputs[:5]) + (
+            ", ..." if len(done.analysis.outputs) > 5 else ""
+        )
+        note(f"the net declares no external outputs; kept: {kept or 'none'}", quiet=quiet)
     _unknown_sizes(done, quiet=quiet)
     if json_output:
         print_json(summary)
@@ -125,6 +130,8 @@ def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None: 
 
 def _unknown_sizes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
     unknown = done.analysis.sizes.unknown
+    if unknown and not len(done.analysis.problem):
+        note("nothing to plan: --shapes (of the inputs) or --sizes would help", quiet=quiet)
     for cause in unknown[:5]:
         kind = done.analysis.net.op[cause.operator].type
         note(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from memonger.errors import InputError
+from memonger.errors import InputError, NetError, ProblemError, ShapeError
 from memonger.instances.loading import load
 from memonger.instances.nets import BuiltNet
 from memonger.net.netdef_pb2 import NetDef
@@ -105,6 +107,17 @@ def read_net(
     for path in shapes or ():
         known.update(read_types(path))
     return loaded, {"shapes": known, "sizes": None if sizes is None else read_sizes(sizes)}
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Put the name of the input before errors that speak of its operators, blobs or buffers."""
+    try:
+        yield
+    except (NetError, ShapeError, ProblemError) as error:
+        if source in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from None
 
 
 def check_target(path: Path | None) -> None:

@@ -116,7 +116,8 @@ def problem_of(
 
     loaded, known = options.read_net(file, shapes, sizes)
     if not isinstance(loaded, Problem):
-        return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
+        with options.naming(file):
+            return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
     if alignment == 1:
         return loaded
     buffers = tuple(replace(buffer, alignment=alignment) for buffer in loaded.buffers)

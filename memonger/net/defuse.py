@@ -67,15 +67,24 @@ class DefUse:
 def outputs_of(net: NetDef, def_use: DefUse) -> tuple[str, ...]:
     """Return the blobs whose final contents a user of the net wants.
 
-    These are the declared external outputs; a net that declares none means every blob whose
-    last version nobody reads (Caffe2's training nets: losses and gradients at the ends).
+    These are the declared external outputs. Caffe2's training nets often declare none: there it
+    is every blob whose last version nobody reads, and the losses, which are known by the
+    operators that start their gradients (``ConstantFill``, loss -> ``loss_autogen_grad``).
     """
     if net.external_output:
         return tuple(dict.fromkeys(net.external_output))
     versions = def_use.versions
+    losses = {
+        op.input[0]
+        for op in net.op
+        if op.type == "ConstantFill"
+        and len(op.input) == len(op.output) == 1
+        and op.output[0] == f"{op.input[0]}_autogen_grad"
+    }
     return tuple(
         blob for blob, version in def_use.last.items()
-        if versions[version].writer != EXTERNAL and not versions[version].readers
+        if versions[version].writer != EXTERNAL
+        and (blob in losses or not versions[version].readers)
     )  # fmt: skip
 
 

@@ -86,7 +86,10 @@ def read_types(path: PathLike) -> dict[str, TensorType]:
     """
     data = read_bytes(path)
     if looks_like_text(data.lstrip()) or not data.lstrip().startswith((b"{", b"[")):
-        return types_from_init_net(load_net(path))
+        found = types_from_init_net(load_net(path))
+        if not found:
+            raise ShapeError(f"{path}: no fill operator with a shape: this is no init net")
+        return found
     return parse_types(_parse_json(data, path), str(path))
 
 

@@ -52,11 +52,14 @@ def verify_equivalence(
     if outputs is None:
         outputs = outputs_of(original, analyse(original))
     memory, other = _Memory(), _Memory()
+    parallel = not is_sequential(original.type)
     outer, other_outer = _names(original), _names(rewritten)
     number = 0
     for index, (op, new) in enumerate(zip(original.op, rewritten.op, strict=True)):
         touched, renamed = operands(op, outer), operands(new, other_outer)
         _compare_operators(index, op, new, touched, renamed)
+        if parallel and _controls(memory, op) != _controls(other, new):
+            raise EquivalenceError(f"operator {index} ({op.type}) waits for other control inputs")
         _compare_reads(index, op, memory.read(touched), other.read(renamed), touched)
         memory.execute(op, touched, number)
         other.execute(new, renamed, number)
@@ -64,7 +67,7 @@ def verify_equivalence(
     for blob in dict.fromkeys([*original.external_input, *outputs]):
         if memory.value(blob) != other.value(blob):
             raise EquivalenceError(f"blob {blob!r} ends with another value")
-    if not is_sequential(original.type):
+    if parallel:
         for hazard in added_dependencies(original, rewritten):
             raise EquivalenceError(
                 f"operator {hazard.after} now waits for operator {hazard.before} "
@@ -112,6 +115,11 @@ def _compare_operators(
         for name, position in expected.items():
             if found.get(name) != position:
                 raise EquivalenceError(f"{where} would look for {name!r} under a wrong name")
+
+
+def _controls(memory: _Memory, op: OperatorDef) -> list[Value]:
+    """Return what an operator waits for: in program order control inputs mean nothing."""
+    return [memory.value(name) for name in op.control_input]
 
 
 def _compare_reads(
