@@ -7,12 +7,15 @@ storage, which a plan may put elsewhere: storages, not blobs, are what is planne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from networkx.utils import UnionFind
+
+from memonger.graph.pins import pinned_versions, unmovable_views, view_versions
 from memonger.net.defuse import EXTERNAL, DefUse, device_of
 from memonger.net.netdef_pb2 import NetDef
-from memonger.net.schema import Scope, is_sequential, schema
+from memonger.net.schema import is_sequential
 
 DEVICE_NAMES = {0: "cpu", 1: "cuda", 2: "mkldnn", 3: "opengl", 4: "opencl", 5: "ideep", 6: "hip"}
 
@@ -76,31 +79,30 @@ def storages(
     -----
     Near-linear: a union-find over the versions.
     """
-    groups, aliased = _join(net, def_use)
-    pins = _pins(net, def_use, outputs, static)
-    accesses: list[set[int]] = [set(version.readers) for version in def_use.versions]
-    for version_id, version in enumerate(def_use.versions):
-        if version.writer != EXTERNAL:
-            accesses[version_id].add(version.writer)
-    if not is_sequential(net.type):
-        for index, controls in enumerate(def_use.controls):
-            for version_id in controls:
-                accesses[version_id].add(index)
+    views = view_versions(net, def_use)
+    groups = _joined(def_use, views)
+    pins = pinned_versions(net, def_use, outputs, static)
+    pins.update(unmovable_views(net, def_use, [view for view, _ in views], groups))
+    accesses = _accesses(net, def_use)
+    taken = {version.blob for version in def_use.versions}
     counts: dict[str, int] = {}
     result: list[Storage] = []
     for group in groups:
         blob = def_use.versions[group[0]].blob
         number = counts.get(blob, 0)
+        name = f"{blob}#{number}" if number else blob
+        while number and name in taken:  # a blob may be called so
+            name += "#"
+        taken.add(name)
         counts[blob] = number + 1
         touched = tuple(sorted({op for v in group for op in accesses[v]}))
         devices = {_device_name(net, def_use.versions[v].writer) for v in group} - {""}
         known = [sizes[v] for v in group if def_use.versions[v].blob == blob]
         size = None if None in known else max((s for s in known if s is not None), default=0)
         reasons = [pins[v] for v in group if v in pins]
-        reasons += [aliased[v] for v in group if v in aliased]
         result.append(
             Storage(
-                name=f"{blob}#{number}" if number else blob,
+                name=name,
                 blob=blob,
                 versions=tuple(group),
                 start=touched[0] if touched else 0,
@@ -112,6 +114,23 @@ def storages(
             )
         )
     return _at_home(result)
+
+
+def _accesses(net: NetDef, def_use: DefUse) -> list[set[int]]:
+    """Return version id -> the operators that need it where it is.
+
+    In a net that runs in parallel an operator that waits for a control input is one of them: it
+    finds the operator to wait for by the name.
+    """
+    accesses = [set(version.readers) for version in def_use.versions]
+    for version_id, version in enumerate(def_use.versions):
+        if version.writer != EXTERNAL:
+            accesses[version_id].add(version.writer)
+    if not is_sequential(net.type):
+        for index, controls in enumerate(def_use.controls):
+            for version_id in controls:
+                accesses[version_id].add(index)
+    return accesses
 
 
 def _at_home(found: list[Storage]) -> list[Storage]:
@@ -146,111 +165,15 @@ def _device_name(net: NetDef, writer: int) -> str:
     return name if kind == 0 else f"{name}:{number}"
 
 
-def _join(net: NetDef, def_use: DefUse) -> tuple[list[list[int]], dict[int, str]]:
-    """Join versions that share memory: (groups by first version, version -> reason to pin)."""
-    versions = def_use.versions
-    parent = list(range(len(versions)))
-
-    def find(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    def union(one: int, other: int) -> None:
-        one, other = find(one), find(other)
-        parent[max(one, other)] = min(one, other)
-
-    for version_id, version in enumerate(versions):
-        if version.previous is not None:
-            union(version_id, version.previous)
-    views: list[int] = []
-    for index, op in enumerate(net.op):
-        for output, source in schema(op.type).aliases:
-            if output < len(op.output) and source < len(op.input):
-                view = def_use.writes[index][op.output[output]]
-                union(view, def_use.reads[index][op.input[source]])
-                views.append(view)
-    groups: dict[int, list[int]] = {}
-    for version_id in range(len(versions)):
-        groups.setdefault(find(version_id), []).append(version_id)
-    return list(groups.values()), _pinned_views(net, def_use, views, groups, find)
-
-
-def _pinned_views(
-    net: NetDef,
-    def_use: DefUse,
-    views: list[int],
-    groups: Mapping[int, list[int]],
-    find: object,
-) -> dict[int, str]:
-    """Return the views whose storage must stay where it is.
-
-    The blob under a view may move if the net touches the view's name nowhere else: then the view
-    keeps its name and follows the blob. In a net that runs in parallel nothing but names orders
-    the readers of a view and the next writer of its memory, so there it stays.
-    """
-    assert callable(find)
-    if not views:
-        return {}
-    count: dict[str, int] = {}
-    for version in def_use.versions:
-        count[version.blob] = count.get(version.blob, 0) + 1
-    pinned = {}
-    for view in views:
-        group = groups[find(view)]
-        blob = def_use.versions[group[0]].blob
-        own = sum(def_use.versions[v].blob == blob for v in group)
-        simple = (
-            is_sequential(net.type)
-            and count[def_use.versions[view].blob] == 1
-            and own == count[blob]
-            and def_use.versions[view].blob != blob
-        )
-        if not simple:
-            pinned[view] = "aliased"
-    return pinned
-
-
-def _pins(
-    net: NetDef, def_use: DefUse, outputs: Iterable[str], static: Iterable[str]
-) -> dict[int, str]:
-    """Return version id -> why its storage must keep its name."""
-    pins: dict[int, str] = {}
-    keep = dict.fromkeys(static, "static")
-    keep.update(dict.fromkeys(def_use.external, "external input"))
+def _joined(def_use: DefUse, views: list[tuple[int, int]]) -> list[list[int]]:
+    """Return the sets of versions that are in one memory, ascending, by their first version."""
+    sets = UnionFind(range(len(def_use.versions)))
     for version_id, version in enumerate(def_use.versions):
-        if version.blob in keep:
-            pins[version_id] = keep[version.blob]
-    for blob in outputs:
-        if blob in def_use.last:
-            pins.setdefault(def_use.last[blob], "external output")
-    for index, op in enumerate(net.op):
-        traits = schema(op.type)
-        for blob in def_use.operands[index].partial:
-            if blob not in def_use.reads[index]:  # what it keeps may be of an earlier run
-                _pin(pins, def_use, index, blob, "may keep an older value")
-        touched = def_use.reads[index] | def_use.writes[index]
-        for blob in def_use.operands[index].undeclared:
-            if blob in touched and traits.scope is not Scope.SHARED:
-                _pin(pins, def_use, index, blob, "used inside another operator's net")
-        if traits.opaque or traits.views or traits.keeps_pointers or traits.derives_gradients:
-            for blob in op.output:
-                if traits.opaque:
-                    _pin(pins, def_use, index, blob, "not a tensor")
-                elif traits.views:
-                    _pin(pins, def_use, index, blob, "view of recurrent states")
-            if traits.keeps_pointers:
-                for blob in touched:
-                    _pin(pins, def_use, index, blob, "its address is kept by an operator")
-            if traits.derives_gradients:
-                for blob in touched:
-                    if f"{blob}_grad" in touched:
-                        _pin(pins, def_use, index, blob, "its gradient is found by its name")
-    return pins
-
-
-def _pin(pins: dict[int, str], def_use: DefUse, index: int, blob: str, reason: str) -> None:
-    for version_id in (def_use.reads[index].get(blob), def_use.writes[index].get(blob)):
-        if version_id is not None:
-            pins.setdefault(version_id, reason)
+        if version.previous is not None:
+            sets.union(version_id, version.previous)
+    for view, source in views:
+        sets.union(view, source)
+    groups: dict[int, list[int]] = {}
+    for version_id in range(len(def_use.versions)):
+        groups.setdefault(sets[version_id], []).append(version_id)
+    return list(groups.values())

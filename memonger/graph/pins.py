@@ -1,0 +1,111 @@
+"""Why some storages must stay where they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from memonger.net.defuse import DefUse
+from memonger.net.netdef_pb2 import NetDef
+from memonger.net.schema import Schema, Scope, is_sequential, schema
+
+
+def view_versions(net: NetDef, def_use: DefUse) -> list[tuple[int, int]]:
+    """Return (view, source) for every version that is a view of another blob's memory."""
+    found = []
+    for index, op in enumerate(net.op):
+        for output, source in schema(op.type).aliases:
+            if output < len(op.output) and source < len(op.input):
+                view = def_use.writes[index][op.output[output]]
+                found.append((view, def_use.reads[index][op.input[source]]))
+    return found
+
+
+def unmovable_views(
+    net: NetDef, def_use: DefUse, views: Iterable[int], groups: Iterable[list[int]]
+) -> dict[int, str]:
+    """Return view -> reason, for the views whose memory must stay where it is.
+
+    The blob under a view may move if the net touches neither name elsewhere: then the view keeps
+    its name and follows the blob. In a net that runs in parallel nothing but names orders the
+    readers of a view and the next writer of its memory, so there it stays.
+    """
+    versions = def_use.versions
+    wanted = set(views)
+    if not wanted:
+        return {}
+    count = Counter(version.blob for version in versions)
+    pinned = {}
+    for group in groups:
+        blob = versions[group[0]].blob
+        own = sum(versions[v].blob == blob for v in group)
+        for view in wanted.intersection(group):
+            name = versions[view].blob
+            movable = (
+                is_sequential(net.type) and name != blob and count[name] == 1 and count[blob] == own
+            )
+            if not movable:
+                pinned[view] = "aliased"
+    return pinned
+
+
+def pinned_versions(
+    net: NetDef, def_use: DefUse, outputs: Iterable[str], static: Iterable[str]
+) -> dict[int, str]:
+    """Return version id -> why its blob must keep its name and its memory to itself.
+
+    Parameters
+    ----------
+    net, def_use
+        The net and its def-use.
+    outputs
+        Blobs whose last versions must be found under their names at the end.
+    static
+        Blobs none of whose versions may be touched.
+
+    Notes
+    -----
+    External inputs keep all their versions: what is under their names at the end is what the
+    next run of the net starts from.
+    """
+    pins: dict[int, str] = {}
+    keep = dict.fromkeys(static, "static")
+    keep.update(dict.fromkeys(def_use.external, "external input"))
+    for version_id, version in enumerate(def_use.versions):
+        if version.blob in keep:
+            pins[version_id] = keep[version.blob]
+    for blob in outputs:
+        if blob in def_use.last:
+            pins.setdefault(def_use.last[blob], "external output")
+    for index, op in enumerate(net.op):
+        for blob, reason in _reasons(def_use, index, schema(op.type), op.output):
+            for touched in (def_use.reads[index], def_use.writes[index]):
+                if blob in touched:
+                    pins.setdefault(touched[blob], reason)
+    return pins
+
+
+def _reasons(
+    def_use: DefUse, index: int, traits: Schema, outputs: Iterable[str]
+) -> Iterable[tuple[str, str]]:
+    """Yield (blob, reason) for the blobs that one operator ties to their names."""
+    names = def_use.operands[index]
+    reads = def_use.reads[index]
+    for blob in names.partial:
+        if blob not in reads:
+            yield blob, "may keep an older value"  # of an earlier run of the net
+    if traits.scope is not Scope.SHARED:
+        for blob in names.undeclared:
+            yield blob, "used inside another operator's net"
+    if traits.opaque:
+        yield from ((blob, "not a tensor") for blob in outputs)
+    if traits.views:
+        yield from ((blob, "view of recurrent states") for blob in outputs)
+    if traits.keeps_pointers:
+        touched = (*names.reads, *names.writes)
+        yield from ((blob, "its address is kept by an operator") for blob in touched)
+    if traits.derives_gradients:
+        touched = (*names.reads, *names.writes)
+        for blob in touched:
+            if f"{blob}_grad" in touched:
+                yield blob, "its gradient is found by its name"
