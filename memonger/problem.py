@@ -173,6 +173,8 @@ class Problem:
 
 
 def _check_vectors(buffers: tuple[Buffer, ...], time: VectorTime) -> None:
+    if not time.start.ndim == time.end.ndim == 2:
+        raise ProblemError("vector time must be a table: buffers x chains")
     if time.start.shape != time.end.shape or len(time.start) != len(buffers):
         raise ProblemError("vector time has another number of buffers than the problem")
     empty = (time.start > time.end).any(axis=1) | (time.start == time.end).all(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import memonger.heuristics.sharing_table  # noqa: F401  (registers the warm starts)
 from memonger.certificate import ThresholdCertificate
 from memonger.heuristics.classes import plan_from_classes
 from memonger.plan import SharingPlan

@@ -7,15 +7,13 @@ import os
 import time
 from collections.abc import Callable
 
-import memonger.heuristics.sharing_table
 import memonger.solver.sharing  # noqa: F401  (registers the exact algorithm)
-from memonger.certificate import DeviceCertificate, ThresholdCertificate
 from memonger.errors import InputError, PlanError
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Progress, Run, ignore
-from memonger.result import Proof, Result, Status
-from memonger.solver.bounds import threshold_bound
+from memonger.result import Result, Status
+from memonger.solver.devices import run_by_device
 from memonger.stop import Deadline
 from memonger.verify import verify_sharing
 
@@ -86,52 +84,8 @@ def solve(
     if hint is not None:
         verify_sharing(problem, hint)
     run = Run(Deadline(time_limit), workers, seed, hint, report)
-    outcome = _by_device(problem, chosen, run)
+    outcome = run_by_device(problem, chosen, run)
     return _checked(problem, chosen, run, outcome, time.monotonic() - started)
-
-
-def _by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
-    """Run an algorithm on each device and put the outcomes together."""
-    if len(problem.devices) <= 1:
-        return _with_bound(problem, algorithm.run(problem, run))
-    labels: list[tuple[str, int]] = [("", -1)] * len(problem)
-    outcomes: dict[str, Outcome] = {}
-    for device in problem.devices:
-        indices = [i for i, b in enumerate(problem.buffers) if b.device == device]
-        part = problem.subproblem(indices)
-        hint = None if run.hint is None else SharingPlan.of(run.hint.shared[i] for i in indices)
-        own = Run(run.deadline, run.workers, run.seed, hint)
-        outcome = outcomes[device] = _with_bound(part, algorithm.run(part, own))
-        if outcome.plan is None:
-            return Outcome(None)
-        for index, number in zip(indices, outcome.plan.shared, strict=True):
-            labels[index] = (device, number)
-    numbers: dict[tuple[str, int], int] = {}
-    plan = SharingPlan.of(numbers.setdefault(label, len(numbers)) for label in labels)
-    certificates = {
-        d: o.certificate
-        for d, o in outcomes.items()
-        if isinstance(o.certificate, ThresholdCertificate)
-    }
-    certified = len(certificates) == len(outcomes)
-    return Outcome(
-        plan,
-        sum(outcome.bound for outcome in outcomes.values()),
-        Proof.THRESHOLD if certified else Proof.CP_SAT,
-        DeviceCertificate(certificates) if certified else None,
-        ", ".join(dict.fromkeys(outcome.source for outcome in outcomes.values())),
-        sum(outcome.solve_seconds for outcome in outcomes.values()),
-    )
-
-
-def _with_bound(problem: Problem, outcome: Outcome) -> Outcome:
-    """Add the threshold bound to the outcome of an algorithm that proves none."""
-    if outcome.proof is not None:
-        return outcome
-    bound, certificate = threshold_bound(problem)
-    return Outcome(
-        outcome.plan, bound, Proof.THRESHOLD, certificate, outcome.source, outcome.solve_seconds
-    )
 
 
 def _checked(

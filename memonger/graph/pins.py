@@ -24,29 +24,32 @@ def view_versions(net: NetDef, def_use: DefUse) -> list[tuple[int, int]]:
 def unmovable_views(
     net: NetDef, def_use: DefUse, views: Iterable[int], groups: Iterable[list[int]]
 ) -> dict[int, str]:
-    """Return view -> reason, for the views whose memory must stay where it is.
+    """Return version id -> reason, for the blobs of views that must stay where they are.
 
     The blob under a view may move if the net touches neither name elsewhere: then the view keeps
-    its name and follows the blob. In a net that runs in parallel nothing but names orders the
-    readers of a view and the next writer of its memory, so there it stays.
+    its name and follows the blob. Otherwise all versions of both stay: what is written anew under
+    one name is written into the memory of the other. In a net that runs in parallel nothing but
+    names orders the readers of a view and the next writer of its memory, so there they stay.
     """
     versions = def_use.versions
     wanted = set(views)
     if not wanted:
         return {}
     count = Counter(version.blob for version in versions)
-    pinned = {}
+    stay: set[str] = set()
     for group in groups:
+        found = wanted.intersection(group)
+        if not found:
+            continue
         blob = versions[group[0]].blob
-        own = sum(versions[v].blob == blob for v in group)
-        for view in wanted.intersection(group):
-            name = versions[view].blob
-            movable = (
-                is_sequential(net.type) and name != blob and count[name] == 1 and count[blob] == own
-            )
-            if not movable:
-                pinned[view] = "aliased"
-    return pinned
+        movable = (
+            is_sequential(net.type)
+            and count[blob] == sum(versions[v].blob == blob for v in group)
+            and all(count[versions[v].blob] == 1 and versions[v].blob != blob for v in found)
+        )
+        if not movable:
+            stay.update(versions[v].blob for v in group)
+    return {v: "aliased" for v, version in enumerate(versions) if version.blob in stay}
 
 
 def pinned_versions(

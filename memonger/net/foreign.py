@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
 from memonger.errors import NetError
 from memonger.net.netdef_pb2 import NetDef
@@ -35,11 +35,14 @@ def as_netdef(net: object) -> NetDef:
     if isinstance(message, NetDef):
         copy.CopyFrom(message)
         return copy
-    if not callable(getattr(message, "SerializeToString", None)):
+    if isinstance(message, type) or not callable(getattr(message, "SerializeToString", None)):
         raise NetError(f"not a NetDef: {type(net).__name__} has no SerializeToString and no Proto")
+    descriptor = getattr(message, "DESCRIPTOR", None)
+    if descriptor is not None and descriptor.name != "NetDef":
+        raise NetError(f"not a NetDef: this is a {descriptor.name}")
     try:
         copy.ParseFromString(message.SerializeToString())
-    except DecodeError:
+    except (DecodeError, EncodeError):
         raise NetError(f"not a NetDef: the bytes of {type(net).__name__} are no NetDef") from None
     return copy
 

@@ -68,5 +68,5 @@ def hazards(def_use: DefUse) -> Iterator[Hazard]:
             waits = [reader for reader in before.readers if reader != index]
             for reader in waits:
                 yield Hazard(reader, index, HazardKind.WAR, blob)
-            if not waits and before.writer != EXTERNAL:
+            if not before.readers and before.writer != EXTERNAL:
                 yield Hazard(before.writer, index, HazardKind.WAW, blob)

@@ -52,6 +52,8 @@ def parse_net(data: bytes, source: str = "net") -> NetDef:
     if looks_like_text(data):
         try:
             return text_format.Parse(data.decode("utf-8"), NetDef())
+        except RecursionError:
+            raise NetError(f"{source}: nested too deeply") from None
         except text_format.ParseError as error:
             # A binary net with a name starts with a line feed, the tag of field 1; a short one
             # may hold nothing but letters after that.
@@ -62,7 +64,22 @@ def parse_net(data: bytes, source: str = "net") -> NetDef:
     net = _parse_binary(data)
     if net is None:
         raise NetError(f"{source}: not a NetDef: truncated, or another kind of file")
+    _check_names(net, source)
     return net
+
+
+def _check_names(net: NetDef, source: str) -> None:
+    """Refuse names that are no UTF-8, which protobuf hands over as bytes."""
+    for index, op in enumerate(net.op):
+        for name in (op.type, *op.input, *op.output, *op.control_input):
+            if not isinstance(name, str):
+                raise NetError(f"{source}: operator {index} has a name that is no UTF-8: {name!r}")
+        for arg in op.arg:
+            for inner in (arg.n, *arg.nets) if arg.HasField("n") or arg.nets else ():
+                _check_names(inner, source)
+    for name in (*net.external_input, *net.external_output):
+        if not isinstance(name, str):
+            raise NetError(f"{source}: an external blob has a name that is no UTF-8: {name!r}")
 
 
 def _parse_binary(data: bytes) -> NetDef | None:
@@ -128,11 +145,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         If the file cannot be written.
     """
     target = Path(path)
-    if target.is_dir() or (target.exists() and not target.is_file()):
-        _write_through(target, data)
-        return
-    target = target.resolve()
     try:
+        if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
+            target.write_bytes(data)
+            return
+        target = target.resolve()
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -146,14 +163,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             raise
     except OSError as error:
         raise InputError(f"{path}: cannot write: {error.strerror or error}") from None
-
-
-def _write_through(target: Path, data: bytes) -> None:
-    """Write to what is no regular file (a pipe, ``/dev/stdout``), which cannot be replaced."""
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{target}: cannot write: {error.strerror or error}") from None
+    except RuntimeError:
+        raise InputError(f"{path}: cannot write: a loop of symbolic links") from None
 
 
 def _mode_for(target: Path) -> int:

@@ -10,20 +10,6 @@ from memonger.net.subnets import has_nets, is_text_net, local_names, nets_of
 from memonger.rewrite.rename import RENAME
 
 
-def pattern(op: OperatorDef) -> tuple[int, ...]:
-    """Return the inputs and outputs as numbers in order of first appearance.
-
-    Equal patterns: the same inputs are repeated, and the same outputs are written in place.
-
-    Examples
-    --------
-    >>> pattern(OperatorDef(input=["a", "b", "a"], output=["b", "c"]))
-    (0, 1, 0, 1, 2)
-    """
-    seen: dict[str, int] = {}
-    return tuple(seen.setdefault(name, len(seen)) for name in (*op.input, *op.output))
-
-
 def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes:
     """Return bytes that are equal for operators that differ in names of outer blobs only.
 
@@ -48,7 +34,8 @@ def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes
         kept = copy.arg.add()
         kept.CopyFrom(arg)
         if arg.name in traits.names:
-            kept.strings[:] = [_substitute(text, positions) for text in arg.strings]
+            links = _links(op, positions) if traits.derives_gradients else positions
+            kept.strings[:] = [_substitute(text, links) for text in arg.strings]
         if traits.scope is not Scope.BOUND and (arg.HasField("n") or arg.nets or is_text_net(arg)):
             kept.ClearField("n")
             kept.ClearField("s")
@@ -73,6 +60,16 @@ def derived_names(op: OperatorDef) -> dict[str, int]:
             if target in numbers:
                 found[arg.name.removesuffix(RENAME)] = numbers[target]
     return found
+
+
+def _links(op: OperatorDef, positions: Mapping[str, str]) -> dict[str, str]:
+    """Return what names in arguments mean where ``.rename`` arguments lead elsewhere."""
+    links = dict(positions)
+    for arg in op.arg:
+        if arg.name.endswith(RENAME):
+            target = arg.s.decode("utf-8", "replace")
+            links[arg.name.removesuffix(RENAME)] = positions.get(target, target)
+    return links
 
 
 def _positions(op: OperatorDef, undeclared: Sequence[str]) -> dict[str, str]:
