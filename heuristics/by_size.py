@@ -71,7 +71,7 @@ def greedy_by_size(
     numbers: dict[int, int] = {}
     only_first = choose is first_fit
     for step, buffer in enumerate(order):
-        if deadline is not None and step % 256 == 0 and deadline.expired:
+        if deadline is not None and step % 16 == 0 and deadline.expired:
             return None
         fitting: list[tuple[Lane, int]] = []
         for lane in lanes:

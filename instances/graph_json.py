@@ -46,9 +46,26 @@ def problem_from_graph(
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
     try:
+        _check_columns(data["tensors"], data["ops"], source)
         return _problem(data, source, planned)
+    except ProblemError as error:
+        raise error if source in str(error) else ProblemError(f"{source}: {error}") from None
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise ProblemError(f"{source}: malformed graph ({type(error).__name__}: {error})") from None
+
+
+def _check_columns(tensors: Mapping[str, Any], ops: Any, source: str) -> None:  # noqa: ANN401
+    """Check what Python would let pass: booleans, fractions, negative indices."""
+    count = len(tensors["name"])
+    for number, (name, size) in enumerate(zip(tensors["name"], tensors["bytes"], strict=True)):
+        if not isinstance(name, str):
+            raise ProblemError(f"{source}: tensor {number} has no name but {name!r}")
+        if type(size) is not int or size < 0:
+            raise ProblemError(f"{source}: tensor {name!r} has the size {size!r}")
+    for number, op in enumerate(ops):
+        for tensor in (*op[2], *op[3]):
+            if type(tensor) is not int or not 0 <= tensor < count:
+                raise ProblemError(f"{source}: operator {number} names the tensor {tensor!r}")
 
 
 def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> Problem:
@@ -86,14 +103,16 @@ def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> P
 
 def _bases(alias: list[int], names: list[str], source: str) -> list[int]:
     """Return tensor -> the tensor whose memory it is a view of, itself if of none."""
-    base = list(range(len(alias)))
+    base = [-1] * len(alias)
     for tensor in range(len(alias)):
         path = []
         at = tensor
-        while alias[at] >= 0:
+        while base[at] < 0 and alias[at] >= 0:
             path.append(at)
             at = alias[at]
             if len(path) > len(alias):
                 raise ProblemError(f"{source}: tensor {names[tensor]!r} is a view of itself")
-        base[tensor] = at
+        root = base[at] if base[at] >= 0 else at
+        for view in (*path, at):
+            base[view] = root
     return base

@@ -12,7 +12,7 @@ from typing import Any
 
 from memonger.errors import InputError, ProblemError
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
-from memonger.instances.graph_json import problem_from_graph
+from memonger.instances.graph_json import Planned, problem_from_graph
 from memonger.instances.minimalloc_csv import problem_from_csv
 from memonger.instances.nets import NETS, BuiltNet, build
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
@@ -32,7 +32,7 @@ _JSON_READERS: dict[str, Callable[[object, str], Problem]] = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> Loaded:
+def load(path: str | os.PathLike[str], planned: Planned | None = None) -> Loaded:
     """Read a net or a problem.
 
     Parameters
@@ -40,6 +40,8 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     path
         The name of a built-in net, or a file: ``.json`` or ``.json.gz`` (problem, graph, or plan:
         then its problem), ``.csv`` (MiniMalloc), any other a NetDef, binary or text.
+    planned
+        For graphs: what is planned, see `problem_from_graph`.
 
     Returns
     -------
@@ -52,18 +54,24 @@ def load(path: str | os.PathLike[str]) -> Loaded:
         If there is no such file or net, or the file cannot be used; one line, names the file.
     """
     name = os.fspath(path)
-    if name in NETS and not Path(name).exists():
+    try:
+        exists = Path(name).exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name[:100]!r}: no usable path: {error}") from None
+    if name in NETS and not exists:
         return build(name)
-    if not Path(name).exists() and not Path(name).suffix and os.sep not in name:
+    if not exists and not Path(name).suffix and os.sep not in name:
         known = ", ".join(NETS)
         raise InputError(f"{name}: no such file, and no built-in net of that name ({known})")
     if name.endswith((".json", ".json.gz")):
         data = read_json(name)
         kind = data.get("format") if isinstance(data, dict) else None
-        if kind not in _JSON_READERS:
+        if not isinstance(kind, str) or kind not in _JSON_READERS:
             raise ProblemError(
                 f"{name}: unknown format {kind!r}; known: {', '.join(_JSON_READERS)}"
             )
+        if kind == GRAPH_FORMAT:
+            return problem_from_graph(data, name, planned)
         return _JSON_READERS[kind](data, name)
     content = read_bytes(name)
     if name.endswith(".csv"):

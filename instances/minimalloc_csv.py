@@ -27,6 +27,13 @@ def problem_from_csv(text: str, source: str = "csv") -> Problem:
     ProblemError
         If a column is missing or a value is no integer; names the row.
     """
+    try:
+        return _problem(text, source)
+    except csv.Error as error:
+        raise ProblemError(f"{source}: not a CSV file: {error}") from None
+
+
+def _problem(text: str, source: str) -> Problem:
     rows = csv.reader(io.StringIO(text))
     header = [cell.strip().lower() for cell in next(rows, [])]
     synonyms = {"start": "lower", "begin": "lower", "end": "upper", "buffer": "id"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import memonger
 from memonger.certificate import Certificate, certificate_from_json
-from memonger.errors import PlanError, ProblemError
+from memonger.errors import InputError, PlanError
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
 from memonger.plan import SharingPlan
@@ -75,7 +75,7 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
             "workers": result.workers,
         },
     }
-    if len(problem.devices) > 1:
+    if any(problem.devices):
         data["devices"] = {b.name: b.device for b in problem.buffers}
     if problem.vector_time is not None:
         time = problem.vector_time
@@ -91,22 +91,24 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
 
     Raises
     ------
+    InputError
+        If they are no plan, or one of a form that this version cannot check.
     PlanError
-        If they are no plan.
+        If the certificate is malformed.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        raise PlanError(f"{source}: expected the format {FORMAT!r}")
+        raise InputError(f"{source}: expected the format {FORMAT!r}")
     if data.get("form") != "sharing":
-        raise PlanError(f"{source}: this version checks plans of the form 'sharing' only")
+        raise InputError(f"{source}: this version checks plans of the form 'sharing' only")
     try:
         problem = _problem(data, source)
         numbers = data["sharing"]
         labels = [numbers[buffer.name] for buffer in problem.buffers]
-        if len(numbers) != len(labels) or not all(type(label) is int for label in labels):
-            raise PlanError(f"{source}: 'sharing' and 'buffers' name different buffers")
+        if len(numbers) != len(labels) or not all(type(n) is int and n >= 0 for n in labels):
+            raise InputError(f"{source}: 'sharing' must give each buffer a number of at least 0")
         claimed = (data["objective"], data["bound"])
         if not all(type(value) is int for value in claimed):
-            raise PlanError(f"{source}: 'objective' and 'bound' must be integers")
+            raise InputError(f"{source}: 'objective' and 'bound' must be integers")
         certificate = data.get("certificate")
         return PlanFile(
             problem,
@@ -116,11 +118,9 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
             None if data.get("proof") is None else str(data["proof"]),
             None if certificate is None else certificate_from_json(certificate),
         )
-    except ProblemError as error:
-        raise PlanError(str(error)) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else "it is malformed"
-        raise PlanError(f"{source}: {detail}") from None
+        raise InputError(f"{source}: {detail}") from None
 
 
 def _problem(data: Mapping[str, Any], source: str) -> Problem:

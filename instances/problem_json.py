@@ -64,9 +64,27 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
         vectors.append((entry.get("vector_start"), entry.get("vector_end")))
     name = str(data.get("name", ""))
     try:
-        return Problem(tuple(buffers), name, _vector_time(vectors, source))
+        problem = Problem(tuple(buffers), name, _vector_time(vectors, source))
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
+    _check_order(problem, source)
+    return problem
+
+
+def _check_order(problem: Problem, source: str) -> None:
+    """Refuse vector times in which buffers share that are live together in program order."""
+    time = problem.vector_time
+    if time is None:
+        return
+    for index, buffer in enumerate(problem.buffers):
+        together = np.flatnonzero((problem.starts < buffer.end) & (buffer.start < problem.ends))
+        over = time.over_before_all(index, together)
+        if over.size:
+            other = problem.buffers[int(over[0])].name
+            raise ProblemError(
+                f"{source}: {buffer.name!r} and {other!r} are live together by 'start' and 'end', "
+                "but not by their vector times"
+            )
 
 
 def _buffer(entry: object, where: str) -> Buffer:
@@ -78,18 +96,25 @@ def _buffer(entry: object, where: str) -> Buffer:
     name = entry.get("name")
     if not isinstance(name, str):
         raise ProblemError(f"{where}: 'name' must be a string")
-    numbers = {"alignment": 1, **{k: entry.get(k) for k in ("size", "start", "end")}}
+    numbers = {key: entry.get(key) for key in ("size", "start", "end")}
     numbers["alignment"] = entry.get("alignment", 1)
     for key, value in numbers.items():
         if type(value) is not int:
             raise ProblemError(f"{where} ({name!r}): {key!r} must be an integer, got {value!r}")
-    return Buffer(name, **numbers, device=str(entry.get("device", "")))  # type: ignore[arg-type]
+    device = entry.get("device", "")
+    if not isinstance(device, str):
+        raise ProblemError(f"{where} ({name!r}): 'device' must be a string, got {device!r}")
+    return Buffer(name, **numbers, device=device)  # type: ignore[arg-type]
 
 
 def _vector_time(vectors: list[tuple[object, object]], source: str) -> VectorTime | None:
     given = [pair for pair in vectors if pair != (None, None)]
     if not given:
         return None
+    for pair in given:
+        for vector in pair:
+            if not isinstance(vector, list) or not all(type(x) is int for x in vector):
+                raise ProblemError(f"{source}: vector times must be lists of integers")
     try:
         arrays = [np.array([pair[side] for pair in vectors], dtype=np.int64) for side in (0, 1)]
     except (TypeError, ValueError, OverflowError):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from memonger.errors import PlanError
+from memonger.errors import NetError
 from memonger.graph.live_ranges import PlannedNet, live_ranges
 from memonger.graph.storage import storages
+from memonger.heuristics.lanes import over_before
 from memonger.net.defuse import DefUse, analyse, outputs_of
 from memonger.net.foreign import as_netdef, like
 from memonger.net.netdef_pb2 import NetDef
@@ -24,7 +25,6 @@ from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
 from memonger.solver.solve import solve
 from memonger.stop import Deadline
-from memonger.verify import verify_sharing
 
 PathLike = str | os.PathLike[str]
 CAFFE2_GREEDY = "caffe2-greedy-unsized"
@@ -58,12 +58,26 @@ class NetAnalysis:
         return self.planned.problem
 
     def as_named(self) -> SharingPlan:
-        """Return the plan that the net itself stands for: blobs of one name share."""
-        storages = self.planned.storages
-        numbers: dict[str, int] = {}
-        return SharingPlan.of(
-            numbers.setdefault(storages[i].blob, len(numbers)) for i in self.planned.planned
-        )
+        """Return the plan that the net itself stands for: storages of one blob share.
+
+        Not where a plan may not: on two devices, or where an operator of a net that runs in
+        parallel still waits for the older one by its name.
+        """
+        over = over_before(self.problem)
+        lanes: dict[str, list[list[int]]] = {}
+        labels = [0] * len(self.problem)
+        opened = 0
+        for index, buffer in enumerate(self.problem.buffers):  # ascending by their starts
+            blob = self.planned.storages[self.planned.planned[index]].blob
+            for lane in lanes.setdefault(blob, []):
+                if self.problem.buffers[lane[1]].device == buffer.device and over(lane[1], index):
+                    labels[index], lane[1] = lane[0], index
+                    break
+            else:
+                lanes[blob].append([opened, index])
+                labels[index] = opened
+                opened += 1
+        return SharingPlan.of(labels)
 
     def kept_bytes(self) -> int:
         """Return the bytes of the blobs that operators write and no plan may touch."""
@@ -141,6 +155,9 @@ def analyse_net(
     given = None
     if sizes is not None:
         given = parse_sizes(sizes) if isinstance(sizes, Mapping) else read_sizes(sizes)
+    for blob in (static := tuple(static)):
+        if blob not in def_use.last:
+            raise NetError(f"the net has no blob {blob!r}, which is to be static")
     found = version_sizes(message, def_use, known, given)
     stored = storages(message, def_use, found.versions, outputs, static)
     planned = live_ranges(message, def_use, stored, alignment)
@@ -197,40 +214,28 @@ def optimize(
     """
     deadline = Deadline(time_limit)
     analysis = analyse_net(net, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
-    problem, hint = analysis.problem, _valid(analysis.problem, analysis.as_named())
+    problem, as_named = analysis.problem, analysis.as_named()
     result = solve(
         problem,
         algorithm,
         time_limit=None if time_limit is None else deadline.remaining(),
         workers=workers,
         seed=seed,
-        hint=hint,
+        hint=as_named,
         report=report,
     )
-    baseline = analysis.as_named().cost(problem)
-    plan = result.plan if result.plan is not None else hint
-    if plan is None:
-        raise PlanError("no plan was found in the time")
-    rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, plan)
+    assert result.plan is not None  # there is a hint
+    rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, result.plan)
     verify_equivalence(analysis.net, rewritten, analysis.outputs)
     return Optimized(
         net=like(rewritten, net),
         result=result,
         analysis=analysis,
-        baseline=baseline,
+        baseline=as_named.cost(problem),
         caffe2_greedy=_caffe2_greedy(problem, time_limit),
         blobs_before=count_blobs(analysis.net),
         blobs_after=count_blobs(rewritten),
     )
-
-
-def _valid(problem: Problem, plan: SharingPlan) -> SharingPlan | None:
-    """Return the plan if it is valid: names alone do not order the waiters of a control input."""
-    try:
-        verify_sharing(problem, plan)
-    except PlanError:
-        return None
-    return plan
 
 
 def _caffe2_greedy(problem: Problem, time_limit: float | None) -> int | None:

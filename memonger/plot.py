@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import numpy.typing as npt
 
 from memonger.errors import MissingExtraError
 from memonger.graph.profile import load
@@ -43,22 +44,11 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
     axes = figure.add_subplot()
     capacities = plan.capacities(problem)
     bottoms = _lane_bottoms(capacities)
-    starts, ends, sizes = problem.starts, problem.ends, problem.sizes
-    lower = np.array([bottoms[number] for number in plan.shared], dtype=np.float64)
-    corners = np.stack(
-        [
-            np.column_stack([starts, lower]),
-            np.column_stack([ends, lower]),
-            np.column_stack([ends, lower + sizes]),
-            np.column_stack([starts, lower + sizes]),
-        ],
-        axis=1,
-    )
     colors = [f"C{index % 10}" for index in range(len(problem))]
     many = len(problem) > 2000  # outlines would hide what they outline
     axes.add_collection(
         PolyCollection(
-            list(corners),
+            list(_rectangles(problem, [bottoms[number] for number in plan.shared])),
             facecolors=colors,
             edgecolors="none" if many else "white",
             linewidths=0.4,
@@ -72,7 +62,7 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
         axes.step(times, live, where="post", color="black", linewidth=1.2, label="load")
         axes.legend(loc="upper right")
     total = sum(capacities)
-    axes.set_xlim(0, max(1, int(ends.max(initial=1))))
+    axes.set_xlim(0, max(1, int(problem.ends.max(initial=1))))
     axes.set_ylim(0, max(1, total) * 1.02)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     axes.set_xlabel("operator")
@@ -83,6 +73,15 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
     metadata = {"Date": None} if image_format == "svg" else None
     figure.savefig(buffer, format=image_format, dpi=120, metadata=metadata)
     return buffer.getvalue()
+
+
+def _rectangles(problem: Problem, bottoms: list[int]) -> npt.NDArray[np.float64]:
+    """Return the corners of the buffers, shape (buffers, 4, 2)."""
+    starts, ends = problem.starts, problem.ends
+    lower = np.array(bottoms, dtype=np.float64)
+    upper = lower + problem.sizes
+    corners = [(starts, lower), (ends, lower), (ends, upper), (starts, upper)]
+    return np.stack([np.column_stack(corner) for corner in corners], axis=1)
 
 
 def _lane_bottoms(capacities: list[int]) -> list[int]:

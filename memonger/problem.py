@@ -70,9 +70,24 @@ class VectorTime:
     start: IntArray
     end: IntArray
 
+    @cached_property
+    def key(self) -> IntArray:
+        """For each buffer a chain on which it takes time: what rules most others out at once."""
+        return np.asarray(np.argmax(self.end - self.start, axis=1), dtype=np.int64)
+
     def over_before(self, first: int, second: int) -> bool:
         """Return whether buffer ``first`` is over before ``second`` begins in every schedule."""
+        key = self.key[first]
+        if self.end[first, key] > self.start[second, key]:
+            return False
         return bool((self.end[first] <= self.start[second]).all())
+
+    def over_before_all(self, first: int, others: IntArray) -> IntArray:
+        """Return those of ``others`` that begin after buffer ``first`` is over."""
+        key = self.key[first]
+        likely = others[self.start[others, key] >= self.end[first, key]]
+        later: IntArray = likely[(self.end[first] <= self.start[likely]).all(axis=1)]
+        return later
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,7 @@ class Result:
     plan
         The best plan found, verified.
     proof
-        What proves the bound, where the status is optimal.
+        What proves the bound, whatever the status; on several devices the weakest of the proofs.
     certificate
         Evidence for the bound that needs no solver to check, or ``None``: then the bound stands
         on the word of a search.

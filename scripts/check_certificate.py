@@ -18,6 +18,7 @@ line; exit code 0 if everything that the plan claims holds, 3 if not, 2 if a fil
 import gzip
 import json
 import sys
+import zlib
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,7 +60,8 @@ def check_sharing(plan: dict[str, Any], buffers: dict[str, Buffer]) -> int:
     devices = plan.get("devices", {})
     groups: dict[int, list[str]] = {}
     for name, number in plan["sharing"].items():
-        groups.setdefault(integer(number, f"placement of {name!r}"), []).append(name)
+        require(integer(number, f"placement of {name!r}") >= 0, f"{name!r} is not placed")
+        groups.setdefault(number, []).append(name)
     cost = 0
     for names in groups.values():
         require(len({devices.get(name, "") for name in names}) == 1, f"{names[0]!r}: two devices")
@@ -196,13 +198,13 @@ def main(arguments: list[str]) -> None:
         fail("usage: check_certificate.py PLAN.json [PROBLEM.json]", 2)
     try:
         files = [read(path) for path in arguments]
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
         fail(str(error), 2)
     try:
         print(check(files[0], files[1] if len(files) > 1 else None))
     except Refuted as error:
         fail(str(error), 3)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         fail(f"malformed: {type(error).__name__} {error}", 3)
 
 

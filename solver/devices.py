@@ -10,6 +10,7 @@ from memonger.problem import Problem
 from memonger.registry import Algorithm, Outcome, Progress, Run
 from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
+from memonger.stop import Deadline
 
 
 def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
@@ -36,7 +37,11 @@ def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
             objective = sum(known) if len(known) == len(progress) else None
             run.report(Progress(objective, sum(p.bound for p in progress), state.seconds))
 
-        outcomes.append(_run(part, algorithm, replace(run, hint=hint, report=report)))
+        left = None  # what is left of the time is shared out evenly
+        if run.deadline.seconds is not None:
+            left = run.deadline.remaining() / (len(parts) - number)
+        own = replace(run, deadline=Deadline(left), hint=hint, report=report)
+        outcomes.append(_run(part, algorithm, own))
     return _together(problem, groups, outcomes)
 
 

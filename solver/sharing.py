@@ -36,7 +36,9 @@ def warm_start(problem: Problem, run: Run, bound: int) -> tuple[SharingPlan, str
     best = SharingPlan(tuple(range(len(problem)))) if run.hint is None else run.hint
     source, cost = "none" if run.hint is None else "hint", best.cost(problem)
     for name in WARM_STARTS:
-        if cost <= bound or run.deadline.expired:
+        # The first one takes next to no time, so that there is always something better than
+        # nothing, however late it is.
+        if cost <= bound or (run.deadline.expired and name != WARM_STARTS[0]):
             break
         algorithm = SHARING.get(name)
         if problem.vector_time is not None and not algorithm.vector_time:

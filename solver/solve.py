@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import memonger.solver.sharing  # noqa: F401  (registers the exact algorithm)
+from memonger.certificate import check_certificate
 from memonger.errors import InputError, PlanError
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -94,12 +95,7 @@ def _checked(
     """Verify an outcome and make it a result."""
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
-        proven = outcome.certificate.bound(problem)
-        if proven < outcome.bound:
-            raise PlanError(
-                f"algorithm {algorithm.name!r} claims the bound {outcome.bound}, its certificate "
-                f"proves {proven}: this is a mistake in memonger"
-            )
+        check_certificate(problem, outcome.certificate, outcome.bound)
     if outcome.plan is not None:
         objective = verify_sharing(problem, outcome.plan)
         if objective < outcome.bound:

@@ -10,23 +10,35 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memonger.registry import Progress, ignore
 from memonger.result import Result, Status
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Shows names of blobs and files as they are; lets the caller see that a reader has gone."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+out = _Console()
+err = _Console(stderr=True)
 
 
 def note(text: str, *, quiet: bool) -> None:
     """Say something on stderr."""
     if not quiet:
-        err.print(text, markup=False)
+        err.print(text)
 
 
 def print_json(data: dict[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(data) + "\n")
 
 
 @contextmanager
@@ -41,16 +53,15 @@ def progress(what: str, *, quiet: bool) -> Iterator[Any]:
     if quiet or not err.is_terminal:
         yield ignore
         return
-    with err.status(f"{what} ...") as status:
+    with err.status(Text(f"{what} ...")) as status:
 
         def show(state: Progress) -> None:
             gap = ""
             if state.objective:
                 gap = f", gap {100 * (state.objective - state.bound) / state.objective:.3f} %"
             objective = "none" if state.objective is None else f"{state.objective:,}"
-            status.update(
-                f"{what}: objective {objective}, bound {state.bound:,}{gap}, {state.seconds:.1f} s"
-            )
+            line = f"objective {objective}, bound {state.bound:,}{gap}, {state.seconds:.1f} s"
+            status.update(Text(f"{what}: {line}"))
 
         yield show
 

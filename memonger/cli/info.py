@@ -47,7 +47,7 @@ def info(
     loaded, known = options.read_net(file, shapes, sizes)
     data: dict[str, Any] = {"instance": file}
     if isinstance(loaded, Problem):
-        problem = loaded
+        problem = options.problem_of(file, shapes, sizes, static, alignment)
     else:
         from memonger.pipeline import analyse_net
 
@@ -70,18 +70,16 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
     top = peak(problem)
     live = [b for b in problem.buffers if b.start <= top.time < b.end]
     live.sort(key=lambda b: (-b.padded_size, b.name))
-    bound = sum(
-        size_profile(
-            problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
-        ).bound
+    parts = [
+        problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
         for device in problem.devices
-    )
+    ]
     return {
         "buffers": len(problem),
         "distinct_sizes": len({b.padded_size for b in problem.buffers}),
         "total_bytes": problem.total,
-        "load_bound": top.bytes,
-        "sharing_threshold_bound": bound,
+        "load_bound": sum(peak(part).bytes for part in parts),
+        "sharing_threshold_bound": sum(size_profile(part).bound for part in parts),
         "peak_time": top.time,
         "peak_buffers": [
             {"name": b.name, "bytes": b.padded_size, "start": b.start, "end": b.end} for b in live
@@ -138,7 +136,6 @@ def _print(name: str, data: dict[str, Any]) -> None:
     for cause in data.get("unknown_sizes", [])[:10]:
         out.print(
             f"unknown size: {cause['blob']!r} of operator {cause['operator']}: {cause['reason']}",
-            markup=False,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -16,6 +17,8 @@ from memonger.cli.show import show
 from memonger.cli.solve import solve
 from memonger.errors import MemongerError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="memonger",
     add_completion=False,
@@ -27,7 +30,8 @@ app = typer.Typer(
 
     Exit codes: 0 a valid plan, or a passed check; 2 bad usage or input; 3 verification failed;
     4 proven infeasible; 5 nothing found in the time; 10 (only with --require-optimal) valid, but
-    not proven optimal; 130 interrupted.""",
+    not proven optimal; 130 interrupted. Ctrl-C while CP-SAT searches only ends the
+    search: the best plan so far is verified and returned.""",
 )
 for command in (optimize, solve, check, info, show):
     app.command()(command)
@@ -54,6 +58,9 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 
@@ -67,17 +74,22 @@ def run(arguments: list[str] | None = None) -> int:
     """
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that has gone is no surprise
+        if code == INTERRUPTED:
+            return _fail("interrupted; nothing was written", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except MemongerError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(error.format_message(), 2)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted; nothing was written", 130)
+        return _fail("interrupted; nothing was written", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone (`memonger info x | head`): nothing left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _fail(f"cannot write: {error.strerror or error}", 2)
     except RecursionError:
         return _fail("the input is nested too deeply", 2)
     except MemoryError:

@@ -65,6 +65,10 @@ def optimize(
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_target(output)
+    if output is not None and output.name.endswith((".json", ".json.gz", ".csv")):
+        raise InputError(f"{output}: a net is a .pb or a .pbtxt")
+    if report is not None:
+        _make_directory(report)
     with options.naming(net), progress(net, quiet=quiet) as show:
         done = run(
             loaded,
@@ -116,13 +120,16 @@ def _summary(name: str, done: Any) -> dict[str, Any]:  # noqa: ANN401
     }
 
 
-def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None:  # noqa: ANN401
-    from memonger.instances.plan_json import plan_to_json
-
+def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{directory}: cannot make it: {error.strerror}") from None
+
+
+def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None:  # noqa: ANN401
+    from memonger.instances.plan_json import plan_to_json
+
     plan = plan_to_json(done.analysis.problem, done.result)
     write_atomically(directory / "plan.json", json.dumps(plan).encode())
     write_atomically(directory / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
@@ -155,9 +162,8 @@ def _print(name: str, done: Any) -> None:  # noqa: ANN401
     )
     rows.add_row("lower bound", f"{done.bound:,}", share(done.bound))
     out.print(rows)
-    out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s", markup=False)
+    out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s")
     out.print(
         f"verified: {len(done.analysis.net.op)} operators compute the same; blobs "
         f"{done.blobs_before} -> {done.blobs_after}",
-        markup=False,
     )

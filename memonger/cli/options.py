@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +56,22 @@ Static = Annotated[
     list[str] | None,
     typer.Option("--static", metavar="BLOB", help="A blob to leave alone; may be given again."),
 ]
+
+
+class PlannedKind(StrEnum):
+    """Which tensors of a graph are planned."""
+
+    ACTIVATIONS = "activations"
+    WITH_OUTPUTS = "activations+outputs"
+
+
+Planned = Annotated[
+    PlannedKind | None,
+    typer.Option(
+        "--planned",
+        help="Graphs only: by default activations for inference, with outputs for training.",
+    ),
+]
 Alignment = Annotated[
     int, typer.Option("--alignment", min=1, help="Round sizes up to a multiple, in bytes.")
 ]
@@ -81,7 +100,10 @@ RequireOptimal = Annotated[
 
 
 def read_net(
-    source: str, shapes: list[Path] | None, sizes: Path | None
+    source: str,
+    shapes: list[Path] | None,
+    sizes: Path | None,
+    planned: PlannedKind | None = None,
 ) -> tuple[NetDef | Problem, dict[str, Any]]:
     """Read a net or a problem, and what is known of the blobs of a net.
 
@@ -95,7 +117,7 @@ def read_net(
     InputError
         If something cannot be read, or shapes are given for a problem.
     """
-    loaded = load(source)
+    loaded = load(source, None if planned is None else planned.value)
     known: dict[str, TensorType] = {}
     if isinstance(loaded, BuiltNet):
         known.update(loaded.types)
@@ -118,6 +140,38 @@ def naming(source: str) -> Iterator[None]:
         if source in str(error):
             raise
         raise type(error)(f"{source}: {error}") from None
+
+
+def problem_of(
+    file: str,
+    shapes: list[Path] | None,
+    sizes: Path | None,
+    static: list[str] | None,
+    alignment: int,
+    planned: PlannedKind | None = None,
+) -> Problem:
+    """Read a problem, or derive that of a net, sizes rounded up to the alignment.
+
+    Raises
+    ------
+    InputError
+        If something cannot be read, or an option does not go with the input.
+    """
+    loaded, known = read_net(file, shapes, sizes, planned)
+    if not isinstance(loaded, Problem):
+        from memonger.pipeline import analyse_net
+
+        with naming(file):
+            return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
+    if static:
+        raise InputError(f"{file}: --static is for nets; this is a problem")
+    if alignment == 1:
+        return loaded
+    buffers = tuple(
+        replace(buffer, alignment=math.lcm(buffer.alignment, alignment))
+        for buffer in loaded.buffers
+    )
+    return Problem(buffers, loaded.name, loaded.vector_time)
 
 
 def check_target(path: Path | None) -> None:

@@ -12,7 +12,6 @@ import typer
 from memonger.cli import options
 from memonger.cli.console import exit_code, out, print_json, progress, result_json, table, verdict
 from memonger.net.io import write_atomically
-from memonger.problem import Problem
 
 
 class Form(StrEnum):
@@ -31,6 +30,7 @@ def solve(
     static: options.Static = None,
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
+    planned: options.Planned = None,
     capacity: Annotated[
         int | None,
         typer.Option("--capacity", min=0, metavar="BYTES", help="Ask whether a plan fits in it."),
@@ -62,7 +62,7 @@ def solve(
     from memonger.instances.plan_json import plan_to_json
     from memonger.solver.solve import solve as run
 
-    problem = problem_of(file, shapes, sizes, static, alignment)
+    problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
     options.check_target(output)
     with progress(file, quiet=quiet) as show:
         result = run(
@@ -90,9 +90,9 @@ def solve(
     rows.add_row(algorithm, "-" if result.objective is None else f"{result.objective:,}")
     rows.add_row("lower bound", f"{result.bound:,}")
     out.print(rows)
-    out.print(f"{verdict(result)}; {result.seconds:.2f} s", markup=False)
+    out.print(f"{verdict(result)}; {result.seconds:.2f} s")
     if capacity is not None:
-        out.print(f"fits in {capacity:,} bytes: {answer}", markup=False)
+        out.print(f"fits in {capacity:,} bytes: {answer}")
     return code
 
 
@@ -100,25 +100,3 @@ def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[
     if objective is not None and objective <= capacity:
         return code, "yes"
     return (4, "no, proven") if bound > capacity else (5, "unknown")
-
-
-def problem_of(
-    file: str,
-    shapes: list[Path] | None,
-    sizes: Path | None,
-    static: list[str] | None,
-    alignment: int,
-) -> Problem:
-    """Read a problem, or derive that of a net, sizes rounded up to the alignment."""
-    from dataclasses import replace
-
-    from memonger.pipeline import analyse_net
-
-    loaded, known = options.read_net(file, shapes, sizes)
-    if not isinstance(loaded, Problem):
-        with options.naming(file):
-            return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
-    if alignment == 1:
-        return loaded
-    buffers = tuple(replace(buffer, alignment=alignment) for buffer in loaded.buffers)
-    return Problem(buffers, loaded.name, loaded.vector_time)

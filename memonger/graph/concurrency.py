@@ -109,5 +109,5 @@ def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> Vecto
 
 def clocks_of(def_use: DefUse) -> VectorClocks:
     """Return the vector clocks of a net that runs its operators as their hazards allow."""
-    edges = ((hazard.before, hazard.after) for hazard in hazards(def_use))
+    edges = ((hazard.before, hazard.after) for hazard in hazards(def_use, declared=True))
     return vector_clocks(len(def_use.reads), edges)

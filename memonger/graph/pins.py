@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from memonger.net.defuse import DefUse
-from memonger.net.netdef_pb2 import NetDef
-from memonger.net.schema import Schema, Scope, is_sequential, schema
+from memonger.net.netdef_pb2 import NetDef, OperatorDef
+from memonger.net.renames import gradient_pairs
+from memonger.net.schema import Scope, is_sequential, schema
+from memonger.net.subnets import has_nets, inner_operators
 
 
 def view_versions(net: NetDef, def_use: DefUse) -> list[tuple[int, int]]:
@@ -81,7 +83,7 @@ def pinned_versions(
         if blob in def_use.last:
             pins.setdefault(def_use.last[blob], "external output")
     for index, op in enumerate(net.op):
-        for blob, reason in _reasons(def_use, index, schema(op.type), op.output):
+        for blob, reason in _reasons(def_use, index, op, sequential=is_sequential(net.type)):
             for touched in (def_use.reads[index], def_use.writes[index]):
                 if blob in touched:
                     pins.setdefault(touched[blob], reason)
@@ -89,26 +91,29 @@ def pinned_versions(
 
 
 def _reasons(
-    def_use: DefUse, index: int, traits: Schema, outputs: Iterable[str]
-) -> Iterable[tuple[str, str]]:
+    def_use: DefUse, index: int, op: OperatorDef, *, sequential: bool
+) -> Iterator[tuple[str, str]]:
     """Yield (blob, reason) for the blobs that one operator ties to their names."""
+    traits = schema(op.type)
     names = def_use.operands[index]
     reads = def_use.reads[index]
     for blob in names.partial:
         if blob not in reads:
             yield blob, "may keep an older value"  # of an earlier run of the net
-    if traits.scope is not Scope.SHARED:
-        for blob in names.undeclared:
-            yield blob, "used inside another operator's net"
+    if traits.scope is not Scope.SHARED or not sequential:
+        # Executors of parallel nets do not see what only nets inside name.
+        yield from ((blob, "used inside another operator's net") for blob in names.undeclared)
+    if has_nets(op) and any(schema(inner.type).holds_on for inner in inner_operators(op)):
+        touched = (*names.reads, *names.writes)
+        yield from ((blob, "an operator inside a net holds on to it") for blob in touched)
+    if traits.named:
+        yield from ((blob, "its name is a key") for blob in (*names.reads, *names.writes))
     if traits.opaque:
-        yield from ((blob, "not a tensor") for blob in outputs)
+        yield from ((blob, "not a tensor") for blob in op.output)
     if traits.views:
-        yield from ((blob, "view of recurrent states") for blob in outputs)
+        yield from ((blob, "view of recurrent states") for blob in op.output)
     if traits.keeps_pointers:
         touched = (*names.reads, *names.writes)
         yield from ((blob, "its address is kept by an operator") for blob in touched)
     if traits.derives_gradients:
-        touched = (*names.reads, *names.writes)
-        for blob in touched:
-            if f"{blob}_grad" in touched:
-                yield blob, "its gradient is found by its name"
+        yield from ((blob, "its gradient is found by its name") for blob in gradient_pairs(op))

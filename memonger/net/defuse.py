@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memonger.errors import NetError
-from memonger.net.netdef_pb2 import NetDef
+from memonger.net.arguments import int_argument
+from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import schema
 from memonger.net.subnets import Operands, operands
 
@@ -69,23 +70,27 @@ def outputs_of(net: NetDef, def_use: DefUse) -> tuple[str, ...]:
 
     These are the declared external outputs. Caffe2's training nets often declare none: there it
     is every blob whose last version nobody reads, and the losses, which are known by the
-    operators that start their gradients (``ConstantFill``, loss -> ``loss_autogen_grad``).
+    operators that start their gradients: a ``ConstantFill`` in the shape of the loss.
     """
     if net.external_output:
         return tuple(dict.fromkeys(net.external_output))
     versions = def_use.versions
-    losses = {
-        op.input[0]
-        for op in net.op
-        if op.type == "ConstantFill"
-        and len(op.input) == len(op.output) == 1
-        and op.output[0] == f"{op.input[0]}_autogen_grad"
-    }
+    losses = {op.input[0] for op in net.op if _starts_gradient(op)}
     return tuple(
         blob for blob, version in def_use.last.items()
         if versions[version].writer != EXTERNAL
+        and net.op[versions[version].writer].type != "Free"
         and (blob in losses or not versions[version].readers)
     )  # fmt: skip
+
+
+def _starts_gradient(op: OperatorDef) -> bool:
+    """Return whether an operator makes the gradient of a loss with respect to itself."""
+    return (
+        op.type == "ConstantFill"
+        and len(op.input) == len(op.output) == 1
+        and not int_argument(op, "input_as_shape", 0)
+    )
 
 
 def analyse(net: NetDef) -> DefUse:

@@ -33,6 +33,8 @@ def as_netdef(net: object) -> NetDef:
         message = proto()
     copy = NetDef()
     if isinstance(message, NetDef):
+        if not message.IsInitialized():
+            raise NetError("the net lacks a required field of one of its messages")
         copy.CopyFrom(message)
         return copy
     if isinstance(message, type) or not callable(getattr(message, "SerializeToString", None)):

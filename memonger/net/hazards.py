@@ -27,10 +27,10 @@ class Hazard(NamedTuple):
     blob: str
 
 
-def hazards(def_use: DefUse) -> Iterator[Hazard]:
+def hazards(def_use: DefUse, *, declared: bool = False) -> Iterator[Hazard]:
     """Yield the direct hazards between the operators of a net.
 
-    These are the edges that Caffe2's parallel executors derive from the blob names: a reader
+    A reader
     waits for the last writer (RAW), a writer for the readers of the version before (WAR) and,
     where that has none, for its writer (WAW), and an operator for the last writers of its control
     inputs. All other pairs follow by transitivity. Hazards of an operator with itself are left
@@ -40,6 +40,9 @@ def hazards(def_use: DefUse) -> Iterator[Hazard]:
     ----------
     def_use
         From `memonger.net.defuse.analyse`.
+    declared
+        Only what inputs, outputs and control inputs say: these are the edges that Caffe2's
+        parallel executors work with. Blobs that only nets inside an operator name are left out.
 
     Yields
     ------
@@ -52,7 +55,10 @@ def hazards(def_use: DefUse) -> Iterator[Hazard]:
         if version.writer == EXTERNAL:
             current[version.blob] = version_id
     for index, (reads, writes) in enumerate(zip(def_use.reads, def_use.writes, strict=True)):
+        hidden = def_use.operands[index].undeclared if declared else ()
         for blob, version_id in reads.items():
+            if blob in hidden:
+                continue
             writer = versions[version_id].writer
             if writer != EXTERNAL:
                 yield Hazard(writer, index, HazardKind.RAW, blob)
@@ -61,12 +67,19 @@ def hazards(def_use: DefUse) -> Iterator[Hazard]:
             if version.writer != EXTERNAL:
                 yield Hazard(version.writer, index, HazardKind.CONTROL, version.blob)
         for blob, version_id in writes.items():
+            if blob in hidden:
+                continue
             before = versions[current[blob]] if blob in current else None
             current[blob] = version_id
             if before is None:
                 continue
-            waits = [reader for reader in before.readers if reader != index]
+            waits = [
+                reader
+                for reader in before.readers
+                if reader != index
+                and not (declared and blob in def_use.operands[reader].undeclared)
+            ]
             for reader in waits:
                 yield Hazard(reader, index, HazardKind.WAR, blob)
-            if not before.readers and before.writer != EXTERNAL:
+            if not waits and index not in before.readers and before.writer != EXTERNAL:
                 yield Hazard(before.writer, index, HazardKind.WAW, blob)

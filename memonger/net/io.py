@@ -134,6 +134,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a path with a null character
+        raise InputError(f"{os.fspath(path)!r}: {error}") from None
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -45,6 +45,8 @@ class Schema:
     derives_gradients
         The operator finds the gradient of an operand ``b`` under the name ``b_grad``, unless an
         argument ``b_grad.rename`` says where it is.
+    named
+        The names of its blobs mean something outside the net: keys of a file or a database.
     output_on_cpu
         The outputs live on the CPU whatever the operator's device.
     """
@@ -59,13 +61,29 @@ class Schema:
     names: tuple[str, ...] = ()
     locals: tuple[str, ...] = ()
     derives_gradients: bool = False
+    named: bool = False
     output_on_cpu: bool = False
+
+    @property
+    def holds_on(self) -> bool:
+        """Whether it ties its blobs to their memory or their names in any way."""
+        return bool(
+            self.aliases
+            or self.views
+            or self.opaque
+            or self.keeps_pointers
+            or self.names
+            or self.locals
+            or self.derives_gradients
+            or self.named
+        )
 
 
 _ALIAS = Schema(aliases=((0, 0),))
 _OPAQUE = Schema(opaque=True)
 _COLLECTIVE = Schema(keeps_pointers=True)
 _CONDITIONAL = Schema(scope=Scope.SHARED, runs=("then_net", "else_net"), exhaustive=True)
+_NAMED = Schema(named=True)
 _TO_CPU = Schema(output_on_cpu=True)
 _LINKS = ("link_external", "alias_dst", "backward_link_external", "param_grads")
 _INTERNAL = ("link_internal", "backward_link_internal", "recurrent_states", "timestep")
@@ -96,6 +114,8 @@ SCHEMAS: dict[str, Schema] = {
          "SendTensor", "ReceiveTensor"),
         _COLLECTIVE,
     ),
+    # Files and databases: the names are the keys.
+    **dict.fromkeys(("Checkpoint", "Load", "Print", "Save", "Snapshot", "Summarize"), _NAMED),
     # Handles and containers.
     **dict.fromkeys(
         ("AtomicAppend", "CreateAtomicBool", "CreateBlobsQueue", "CreateCommonWorld",

@@ -37,6 +37,11 @@ class Sizes:
     unknown: tuple[UnknownSize, ...]
 
 
+def _larger(one: int | None, other: int | None) -> int | None:
+    """Return the larger size: an output may be named twice."""
+    return other if one is None else one if other is None else max(one, other)
+
+
 def version_sizes(
     net: NetDef,
     def_use: DefUse,
@@ -78,8 +83,8 @@ def version_sizes(
         for index, op in enumerate(net.op):
             for position, blob in enumerate(op.output):
                 version, kind = def_use.writes[index][blob], inference.outputs[index][position]
-                if found[version] is None and kind is not None:
-                    found[version] = kind.nbytes
+                if kind is not None and def_use.versions[version].blob not in given:
+                    found[version] = _larger(found[version], kind.nbytes)
         reasons = {cause.blob: cause.reason for cause in inference.unknown}
     unknown = tuple(
         UnknownSize(

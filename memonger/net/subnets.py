@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from google.protobuf import text_format
@@ -54,6 +54,16 @@ def has_nets(op: OperatorDef) -> bool:
         if arg.HasField("n") or arg.nets or (arg.s and arg.name in _NET_ARGUMENTS):
             return True
     return False
+
+
+def inner_operators(op: OperatorDef) -> Iterator[OperatorDef]:
+    """Yield the operators of all nets inside an operator, at any depth."""
+    pending = [net for arg in op.arg for net in nets_of(arg)]
+    while pending:
+        for inner in pending.pop().op:
+            yield inner
+            if has_nets(inner):
+                pending.extend(net for arg in inner.arg for net in nets_of(arg))
 
 
 def all_names(net: NetDef) -> set[str]:

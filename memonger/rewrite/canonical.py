@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
+from memonger.net.renames import RENAME, gradient_pairs, renamed_names
 from memonger.net.schema import Scope, schema
 from memonger.net.subnets import has_nets, is_text_net, local_names, nets_of
-from memonger.rewrite.rename import RENAME
 
 
 def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes:
@@ -54,21 +54,25 @@ def derived_names(op: OperatorDef) -> dict[str, int]:
     for name in (*op.input, *op.output):
         numbers.setdefault(name, len(numbers))
     found = dict(numbers)
-    for arg in op.arg:
-        if arg.name.endswith(RENAME):
-            target = arg.s.decode("utf-8", "replace")
-            if target in numbers:
-                found[arg.name.removesuffix(RENAME)] = numbers[target]
+    for name, target in renamed_names(op).items():
+        if target in numbers:
+            found[name] = numbers[target]
     return found
+
+
+def derived_gradients(op: OperatorDef) -> dict[int, int]:
+    """Return the position of an operand -> that of the one found as its gradient."""
+    numbers: dict[str, int] = {}
+    for name in (*op.input, *op.output):
+        numbers.setdefault(name, len(numbers))
+    return {numbers[name]: numbers[found] for name, found in gradient_pairs(op).items()}
 
 
 def _links(op: OperatorDef, positions: Mapping[str, str]) -> dict[str, str]:
     """Return what names in arguments mean where ``.rename`` arguments lead elsewhere."""
     links = dict(positions)
-    for arg in op.arg:
-        if arg.name.endswith(RENAME):
-            target = arg.s.decode("utf-8", "replace")
-            links[arg.name.removesuffix(RENAME)] = positions.get(target, target)
+    for name, target in renamed_names(op).items():
+        links[name] = positions.get(target, target)
     return links
 
 

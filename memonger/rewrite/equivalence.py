@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memonger.errors import EquivalenceError
-from memonger.graph.concurrency import clocks_of
-from memonger.net.defuse import EXTERNAL, analyse, outputs_of
+from memonger.graph.concurrency import VectorClocks, clocks_of
+from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
 from memonger.net.hazards import Hazard, HazardKind, hazards
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import is_sequential, schema
-from memonger.net.subnets import Operands, operands
-from memonger.rewrite.canonical import canonical_operator, derived_names
+from memonger.net.subnets import Operands, has_nets, inner_operators, operands
+from memonger.rewrite.canonical import canonical_operator, derived_gradients, derived_names
 from memonger.rewrite.memory import Memory, Value, has_views
 
 
@@ -124,11 +124,19 @@ def added_dependencies(original: NetDef, rewritten: NetDef) -> Iterator[Hazard]:
 def view_races(net: NetDef) -> Iterator[Hazard]:
     """Yield the pairs of operators that touch one memory in no certain order.
 
-    Executors order operators by the names of blobs; two names of one memory do not.
+    Executors order operators by the names of blobs; two names of one memory do not. A second run
+    follows on the memory that the first one leaves: views outlive a run.
     """
     def_use = analyse(net)
     clocks = clocks_of(def_use)
     memory = Memory()
+    for _ in range(2):
+        yield from _races_of_a_run(net, def_use, clocks, memory)
+
+
+def _races_of_a_run(
+    net: NetDef, def_use: DefUse, clocks: VectorClocks, memory: Memory
+) -> Iterator[Hazard]:
     users: dict[object, list[int]] = {}  # memory -> the operators on it since the last write
     writers: dict[object, int] = {}
     for index, (op, touched) in enumerate(zip(net.op, def_use.operands, strict=True)):
@@ -175,11 +183,27 @@ def _compare_operators(
     one = canonical_operator(op, touched.undeclared)
     if one != canonical_operator(new, renamed.undeclared):
         raise EquivalenceError(f"{where} has another type, argument, device, engine or inner net")
+    if _needs_names(op):
+        for one_names, other_names in (
+            (touched.reads, renamed.reads),
+            (touched.writes, renamed.writes),
+        ):
+            if one_names != other_names:
+                raise EquivalenceError(f"{where} must keep the names of its blobs")
     if schema(op.type).derives_gradients:
         expected, found = derived_names(op), derived_names(new)
         for name, position in expected.items():
             if found.get(name) != position:
                 raise EquivalenceError(f"{where} would look for {name!r} under a wrong name")
+        if derived_gradients(op) != derived_gradients(new):
+            raise EquivalenceError(f"{where} would find other gradients by the names of its blobs")
+
+
+def _needs_names(op: OperatorDef) -> bool:
+    """Return whether blobs must keep their names: keys of files, or held on to in nets inside."""
+    return schema(op.type).named or (
+        has_nets(op) and any(schema(inner.type).holds_on for inner in inner_operators(op))
+    )
 
 
 def _compare_reads(

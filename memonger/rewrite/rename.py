@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from google.protobuf import text_format
 
 from memonger.net.netdef_pb2 import Argument, NetDef, OperatorDef
+from memonger.net.renames import RENAME
 from memonger.net.schema import Scope, schema
 from memonger.net.subnets import has_nets, is_text_net, local_names, parse_text_net
-
-RENAME = ".rename"
 
 
 def rename_operator(op: OperatorDef, names: Mapping[str, str]) -> None:

@@ -98,7 +98,8 @@ def wanted_outputs(net: NetDef) -> tuple[str, ...]:
     for op in net.op:
         for name in op.input:
             unread.pop(name, None)
-        unread.update(dict.fromkeys(op.output))
+        if op.type != "Free":
+            unread.update(dict.fromkeys(op.output))
     return tuple(unread)
 
 

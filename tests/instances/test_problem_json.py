@@ -1,0 +1,133 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memonger.errors import ProblemError
+from memonger.instances.problem_json import FORMAT, problem_from_json, problem_to_json
+from memonger.problem import Buffer, Problem
+from tests.strategies import parallel_problems, problems, problems_of_devices
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(problems(), problems_of_devices(), parallel_problems()))
+def test_round_trip(problem):
+    data = json.loads(json.dumps(problem_to_json(problem)))
+    again = problem_from_json(data)
+    assert again.buffers == problem.buffers
+    assert again.name == problem.name
+    if problem.vector_time is not None and len(problem):
+        assert (again.vector_time.start == problem.vector_time.start).all()
+        assert (again.vector_time.end == problem.vector_time.end).all()
+    assert problem_to_json(again) == data
+
+
+def test_the_format_itself():
+    buffers = (Buffer("a", 5, 0, 2), Buffer("b", 6, 1, 4, alignment=4, device="cuda:1"))
+    assert problem_to_json(Problem(buffers, "p")) == {
+        "format": "memonger-problem/1",
+        "name": "p",
+        "horizon": 4,
+        "buffers": [
+            {"name": "a", "size": 5, "start": 0, "end": 2},
+            {"name": "b", "size": 6, "start": 1, "end": 4, "alignment": 4, "device": "cuda:1"},
+        ],
+    }
+
+
+def test_a_parallel_problem_without_buffers_stays_parallel():
+    """A net for `dag` whose blobs are all pinned: its plan must be checkable."""
+    import numpy as np
+
+    from memonger.problem import VectorTime
+
+    empty = np.zeros((0, 1), dtype=np.int64)
+    problem = Problem((), "p", VectorTime(empty, empty))
+    again = problem_from_json(json.loads(json.dumps(problem_to_json(problem))))
+    assert len(again) == 0
+
+
+def with_buffer(**changes):
+    entry = {"name": "b", "size": 4, "start": 0, "end": 2, **changes}
+    entry = {key: value for key, value in entry.items() if value is not ...}
+    return {"format": FORMAT, "buffers": [{"name": "a", "size": 1, "start": 0, "end": 1}, entry]}
+
+
+def vector(**changes):
+    return with_buffer(vector_start=[0], vector_end=[1], **changes)
+
+
+ERRORS = [
+    (None, "expected the format"),
+    ([], "expected the format"),
+    ({}, "expected the format"),
+    ({"format": "memonger-problem/2"}, "expected the format"),
+    ({"format": FORMAT}, "'buffers' must be a list"),
+    ({"format": FORMAT, "buffers": {}}, "'buffers' must be a list"),
+    ({"format": FORMAT, "buffers": [3]}, "buffer 0: expected an object"),
+    ({"format": FORMAT, "buffers": [], "in_place": [["a", "b"]]}, "in-place pairs"),
+    (with_buffer(offset=3), "buffer 1: 'offset' is not supported"),
+    (with_buffer(name=3), "buffer 1: 'name' must be a string"),
+    (with_buffer(name=...), "buffer 1: 'name' must be a string"),
+    (with_buffer(name=""), "empty name"),
+    (with_buffer(name="a"), "'a' stands twice"),
+    (with_buffer(size=...), "buffer 1 ('b'): 'size' must be an integer"),
+    (with_buffer(size=1.5), "'size' must be an integer, got 1.5"),
+    (with_buffer(size="4"), "'size' must be an integer"),
+    (with_buffer(size=True), "'size' must be an integer"),
+    (with_buffer(size=None), "'size' must be an integer"),
+    (with_buffer(size=-1), "'b' has the negative size -1"),
+    (with_buffer(size=2**63), "2^62"),
+    (with_buffer(start=2), "'b' has the empty or negative live range [2, 2)"),
+    (with_buffer(start=-1), "'b' has the empty or negative live range"),
+    (with_buffer(end=1e9), "'end' must be an integer"),
+    (with_buffer(alignment=0), "'b' has the alignment 0"),
+    (with_buffer(alignment="4"), "'alignment' must be an integer"),
+    (with_buffer(device=7), "device"),
+    (with_buffer(device=None), "device"),
+    (vector(), "vector times"),
+    (with_buffer(vector_start=[0]), "vector times"),
+]
+ONE = {"name": "a", "size": 1, "start": 0, "end": 1}
+
+
+@pytest.mark.parametrize(("data", "message"), ERRORS, ids=range(len(ERRORS)))
+def test_errors(data, message):
+    with pytest.raises(ProblemError) as error:
+        problem_from_json(data, "file.json")
+    assert message in str(error.value)
+    assert str(error.value).startswith("file.json: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ([0, 1], [2]),
+        ([], []),
+        ([1], [0]),
+        ([1], [1]),
+        ([0.5], [1.5]),
+        (["0"], ["1"]),
+        ([None], [1]),
+        ([2**70], [2**70 + 1]),
+        (0, 1),
+        ([[0]], [[1]]),
+        ([True], [2]),
+        ("0", "1"),
+        ({"0": 1}, {"0": 2}),
+        ([float("nan")], [float("inf")]),
+    ],
+)
+def test_vector_times_are_integers(start, end):
+    data = {"format": FORMAT, "buffers": [{**ONE, "vector_start": start, "vector_end": end}]}
+    with pytest.raises(ProblemError) as error:
+        problem_from_json(data, "file.json")
+    assert str(error.value).startswith("file.json: ")
+
+
+def test_names_may_be_any_text():
+    problem = Problem((Buffer("gpu_0/conv1_w \u00e4 '\"[/x]", 4, 0, 1),), "net\u2028")
+    data = json.loads(json.dumps(problem_to_json(problem)))
+    assert problem_from_json(data).buffers == problem.buffers

@@ -1,0 +1,143 @@
+"""Deliberately naive re-statements of what memonger computes, from the definitions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from memonger.problem import Problem
+
+MAX_BRUTE_FORCE = 9
+
+
+def padded(size: int, alignment: int) -> int:
+    """Return the first multiple of the alignment that is not below the size."""
+    while size % alignment:
+        size += 1
+    return size
+
+
+def may_share(problem: Problem, first: int, second: int) -> bool:
+    """Return whether two buffers may share memory, by the definition."""
+    one, other = problem.buffers[first], problem.buffers[second]
+    if one.device != other.device:
+        return False
+    time = problem.vector_time
+    if time is None:
+        return max(one.start, other.start) >= min(one.end, other.end)
+    chains = range(time.start.shape[1])
+    before = all(time.end[first][c] <= time.start[second][c] for c in chains)
+    after = all(time.end[second][c] <= time.start[first][c] for c in chains)
+    return before or after
+
+
+def is_valid(problem: Problem, shared: Sequence[int]) -> bool:
+    """Return whether a plan is valid: every pair of buffers that share may do so. O(n^2)."""
+    if len(shared) != len(problem) or any(number < 0 for number in shared):
+        return False
+    return all(
+        shared[i] != shared[j] or may_share(problem, i, j)
+        for j in range(len(shared))
+        for i in range(j)
+    )
+
+
+def cost_of(problem: Problem, shared: Sequence[int]) -> int:
+    """Return the sum over the shared buffers of their largest member."""
+    total = 0
+    for number in set(shared):
+        members = [b for b, k in zip(problem.buffers, shared, strict=True) if k == number]
+        total += max(padded(b.size, b.alignment) for b in members)
+    return total
+
+
+def valid_plans(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Yield every valid plan once: all set partitions without a conflict inside a part."""
+    count = len(problem)
+    assert count <= MAX_BRUTE_FORCE
+    allowed = [[may_share(problem, i, j) for j in range(count)] for i in range(count)]
+    shared: list[int] = []
+
+    def extend(used: int) -> Iterator[tuple[int, ...]]:
+        index = len(shared)
+        if index == count:
+            yield tuple(shared)
+            return
+        for number in range(used + 1):
+            if all(allowed[index][j] for j in range(index) if shared[j] == number):
+                shared.append(number)
+                yield from extend(max(used, number + 1))
+                shared.pop()
+
+    yield from extend(0)
+
+
+def optimum(problem: Problem) -> int:
+    """Return the cost of a cheapest plan: the same enumeration, cut off at the best so far."""
+    count = len(problem)
+    assert count <= MAX_BRUTE_FORCE
+    allowed = [[may_share(problem, i, j) for j in range(count)] for i in range(count)]
+    sizes = [padded(b.size, b.alignment) for b in problem.buffers]
+    best = sum(sizes)
+    groups: list[list[int]] = []
+
+    def extend(index: int, cost: int) -> None:
+        nonlocal best
+        if cost >= best:
+            return
+        if index == count:
+            best = cost
+            return
+        for group in groups:
+            if all(allowed[index][j] for j in group):
+                growth = max(0, sizes[index] - max(sizes[j] for j in group))
+                group.append(index)
+                extend(index + 1, cost + growth)
+                group.pop()
+        groups.append([index])
+        extend(index + 1, cost + sizes[index])
+        groups.pop()
+
+    extend(0, 0)
+    return best
+
+
+def threshold_bound(problem: Problem) -> int:
+    """Return the threshold bound of one device, level by level and time by time."""
+    sizes = [padded(b.size, b.alignment) for b in problem.buffers]
+    levels = sorted({size for size in sizes if size}, reverse=True)
+    times = {b.start for b in problem.buffers}
+    total = 0
+    for level, smaller in zip(levels, [*levels, 0][1:], strict=True):
+        deepest = max(
+            sum(
+                1
+                for b, size in zip(problem.buffers, sizes, strict=True)
+                if size >= level and b.start <= time < b.end
+            )
+            for time in times
+        )
+        total += (level - smaller) * deepest
+    return total
+
+
+def caffe2_greedy(problem: Problem, *, by_size: bool) -> tuple[int, ...]:
+    """Restate Caffe2's ``compute_assignments_greedy`` over lists of blobs."""
+    blobs = sorted(enumerate(problem.buffers), key=lambda item: item[1].end)
+    assignments: list[list[int]] = []
+    for index, blob in blobs:
+        candidates = []
+        for group in assignments:
+            last = problem.buffers[group[-1]]
+            if last.end > blob.start:
+                continue
+            largest = max(problem.buffers[i].padded_size for i in group)
+            candidates.append((abs(largest - blob.padded_size) if by_size else 0, group))
+        if candidates:
+            min(candidates, key=lambda pair: pair[0])[1].append(index)
+        else:
+            assignments.append([index])
+    shared = [0] * len(problem)
+    for number, group in enumerate(assignments):
+        for index in group:
+            shared[index] = number
+    return tuple(shared)

@@ -1,0 +1,105 @@
+"""Problems for hypothesis: small, with ties, empty buffers, alignments, devices, parallel nets."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from hypothesis import strategies as st
+
+from memonger.problem import Buffer, Problem, VectorTime
+
+SIZES = st.one_of(
+    st.integers(0, 12),
+    st.sampled_from([0, 1, 1, 4, 4, 8, 16, 64]),
+    st.sampled_from([2**50, 2**50 - 1, 3 * 2**48]),
+)
+
+
+@st.composite
+def buffers(
+    draw: st.DrawFn,
+    index: int,
+    sizes: st.SearchStrategy[int],
+    alignments: st.SearchStrategy[int],
+    devices: st.SearchStrategy[str],
+    horizon: int,
+) -> Buffer:
+    """Draw a buffer with the name ``b<index>``."""
+    start = draw(st.integers(0, horizon - 1))
+    length = draw(st.integers(1, horizon - start))
+    return Buffer(f"b{index}", draw(sizes), start, start + length, draw(alignments), draw(devices))
+
+
+@st.composite
+def problems(
+    draw: st.DrawFn,
+    *,
+    max_size: int = 7,
+    min_size: int = 0,
+    sizes: st.SearchStrategy[int] = SIZES,
+    aligned: bool = True,
+    devices: tuple[str, ...] = ("",),
+    horizon: int = 8,
+) -> Problem:
+    """Draw a problem in interval time."""
+    count = draw(st.integers(min_size, max_size))
+    alignments = st.sampled_from([1, 1, 1, 4, 64]) if aligned else st.just(1)
+    device = st.sampled_from(devices)
+    return Problem(
+        tuple(draw(buffers(i, sizes, alignments, device, horizon)) for i in range(count)), "drawn"
+    )
+
+
+def problems_of_devices(max_size: int = 7) -> st.SearchStrategy[Problem]:
+    """Draw problems with up to three devices."""
+    return problems(max_size=max_size, devices=("cpu", "cuda:0", ""))
+
+
+@st.composite
+def parallel_problems(draw: st.DrawFn, *, max_size: int = 6, max_operators: int = 7) -> Problem:
+    """Draw a problem in vector time from a random dependency graph.
+
+    Every operator is a chain of its own, the plainest chain cover there is: a buffer is over
+    before another begins iff all operators that touch it (and so all that precede its writer)
+    precede the other's writer.
+    """
+    operators = draw(st.integers(1, max_operators))
+    before: list[set[int]] = []
+    for operator in range(operators):
+        direct = draw(st.sets(st.integers(0, operator - 1), max_size=2)) if operator else set()
+        before.append(direct.union(*(before[other] for other in direct)))
+    count = draw(st.integers(0, max_size))
+    found, start, end = [], [], []
+    for index in range(count):
+        writer = draw(st.integers(0, operators - 1))
+        after = [other for other in range(operators) if writer in before[other]]
+        readers = draw(st.sets(st.sampled_from(after), max_size=3)) if after else set()
+        accesses = {writer, *readers}
+        found.append(Buffer(f"b{index}", draw(st.integers(0, 12)), writer, max(accesses) + 1))
+        start.append([int(c in before[writer]) for c in range(operators)])
+        end.append([int(c in accesses | before[writer]) for c in range(operators)])
+    shape = (count, operators)
+    time = VectorTime(
+        np.array(start, dtype=np.int64).reshape(shape), np.array(end, dtype=np.int64).reshape(shape)
+    )
+    return Problem(tuple(found), "parallel", time)
+
+
+@st.composite
+def labels(draw: st.DrawFn, count: int) -> tuple[int, ...]:
+    """Draw an assignment of buffers to shared buffers, valid or not."""
+    return tuple(draw(st.lists(st.integers(0, max(0, count)), min_size=count, max_size=count)))
+
+
+def random_problem(rng: random.Random, count: int, horizon: int = 10, largest: int = 12) -> Problem:
+    """Return a random problem of one device without empty buffers, for loops with a seed."""
+    found = []
+    for index in range(count):
+        start = rng.randrange(horizon)
+        found.append(
+            Buffer(
+                f"b{index}", rng.randint(1, largest), start, start + rng.randint(1, horizon // 2)
+            )
+        )
+    return Problem(tuple(found), "random")

@@ -1,0 +1,285 @@
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memonger.certificate import (
+    FORMAT,
+    DeviceCertificate,
+    ThresholdCertificate,
+    certificate_from_json,
+    check_certificate,
+)
+from memonger.cli.check import _same_buffers as same_buffers
+from memonger.cli.check import check_plan
+from memonger.errors import MemongerError, PlanError
+from memonger.instances.plan_json import plan_from_json, plan_to_json
+from memonger.instances.problem_json import problem_to_json
+from memonger.problem import Buffer, Problem, VectorTime
+from memonger.solver.bounds import threshold_bound
+from memonger.solver.solve import solve
+from tests import oracles
+from tests.strategies import parallel_problems, problems, problems_of_devices
+
+PROBLEM = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 8, 2, 4)))
+
+
+def proven(certificate, problem):
+    """Return the bound that a certificate proves, 0 where it is not valid."""
+    try:
+        return certificate.bound(problem)
+    except PlanError:
+        return 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(problems(max_size=6), parallel_problems()))
+def test_certificate_of_the_threshold_bound(problem):
+    bound, certificate = threshold_bound(problem)
+    assert bound == oracles.threshold_bound(problem)
+    assert certificate.bound(problem) == bound
+    assert bound <= oracles.optimum(problem)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_witness_whatsoever_proves_more_than_the_optimum(data):
+    problem = data.draw(st.one_of(problems(max_size=6), parallel_problems()))
+    witness = data.draw(st.lists(st.tuples(st.integers(-2, 70), st.integers(-1, 9)), max_size=5))
+    best = oracles.optimum(problem)
+    assert proven(ThresholdCertificate(tuple(witness)), problem) <= best
+    witness.sort(reverse=True)
+    assert proven(ThresholdCertificate(tuple(witness)), problem) <= best
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_changed_witness_never_proves_more_than_the_optimum(data):
+    problem = data.draw(problems(min_size=1, max_size=6))
+    witness = [list(pair) for pair in threshold_bound(problem)[1].witness]
+    best = oracles.optimum(problem)
+    for _ in range(data.draw(st.integers(1, 3))):
+        if not witness:
+            break
+        at = data.draw(st.integers(0, len(witness) - 1))
+        change = data.draw(st.sampled_from(["size", "time", "drop", "repeat"]))
+        if change == "drop":
+            del witness[at]
+        elif change == "repeat":
+            witness.insert(at, list(witness[at]))
+        else:
+            witness[at][change == "time"] += data.draw(st.sampled_from([-4, -1, 1, 3, 2**40]))
+    certificate = ThresholdCertificate(tuple((size, time) for size, time in witness))
+    assert proven(certificate, problem) <= best
+
+
+@pytest.mark.parametrize(
+    ("witness", "bound"),
+    [
+        ((), 0),
+        (((8, 0),), 8),
+        (((8, 0), (4, 1)), 12),
+        (((8, 0), (4, 2)), 12),
+        (((8, 9), (4, 1)), 8),
+        (((4, 1),), 8),
+        (((3, 1),), 6),
+        (((9, 0),), 0),
+        (((8, 1), (5, 1), (1, 1)), 3 + 4 + 2),
+    ],
+)
+def test_bound_is_the_abel_sum(witness, bound):
+    assert ThresholdCertificate(witness).bound(PROBLEM) == bound
+
+
+@pytest.mark.parametrize(
+    "witness", [((4, 0), (8, 0)), ((8, 0), (8, 1)), ((8, 0), (0, 0)), ((-1, 0),), ((0, 0),)]
+)
+def test_sizes_must_descend_and_be_positive(witness):
+    with pytest.raises(PlanError, match="do not descend"):
+        ThresholdCertificate(witness).bound(PROBLEM)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems_of_devices(max_size=6))
+def test_bounds_of_devices_add_up(problem):
+    parts, total = {}, 0
+    for device in problem.devices:
+        own = [i for i, b in enumerate(problem.buffers) if b.device == device]
+        bound, parts[device] = threshold_bound(problem.subproblem(own))
+        total += bound
+    certificate = DeviceCertificate(parts)
+    assert certificate.bound(problem) == total <= oracles.optimum(problem)
+    assert certificate_from_json(json.loads(json.dumps(certificate.to_json()))) == certificate
+    other = {f"not {device}": part for device, part in parts.items()}
+    assert DeviceCertificate(other).bound(problem) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(max_size=6))
+def test_json_round_trip(problem):
+    certificate = threshold_bound(problem)[1]
+    data = json.loads(json.dumps(certificate.to_json()))
+    assert data["format"] == FORMAT
+    assert certificate_from_json(data) == certificate
+
+
+def test_solver_gives_a_certificate_a_device():
+    problem = Problem(
+        (Buffer("a", 8, 0, 2, device="x"), Buffer("b", 4, 1, 3, device="y"), PROBLEM.buffers[2])
+    )
+    result = solve(problem)
+    assert isinstance(result.certificate, DeviceCertificate)
+    assert sorted(result.certificate.parts) == ["", "x", "y"]
+    assert result.certificate.bound(problem) == result.bound == 20
+
+
+@pytest.mark.parametrize(("claimed", "holds"), [(0, True), (11, True), (12, True), (13, False)])
+def test_check_against_a_claim(claimed, holds):
+    certificate = ThresholdCertificate(((8, 0), (4, 1)))
+    if holds:
+        assert check_certificate(PROBLEM, certificate, claimed) == 12
+    else:
+        with pytest.raises(PlanError, match="proves 12 bytes, 13 are claimed"):
+            check_certificate(PROBLEM, certificate, claimed)
+
+
+def threshold(**changes):
+    return {"format": FORMAT, "kind": "threshold", "witness": [[8, 0]], **changes}
+
+
+MALFORMED = [
+    None,
+    [],
+    "threshold",
+    3,
+    {},
+    {"format": FORMAT},
+    threshold(format="memonger-certificate/2"),
+    threshold(kind="lp-dual"),
+    threshold(kind=None),
+    threshold(kind=[]),
+    threshold(witness=None),
+    threshold(witness=3),
+    threshold(witness="ab"),
+    threshold(witness=[[8]]),
+    threshold(witness=[[8, 0, 1]]),
+    threshold(witness=[8, 0]),
+    threshold(witness=[["8", 0]]),
+    threshold(witness=[[8.0, 0]]),
+    threshold(witness=[[8, 0.5]]),
+    threshold(witness=[[True, 0]]),
+    threshold(witness=[[8, None]]),
+    threshold(witness={"ab": 1}),
+    {"format": FORMAT, "kind": "threshold"},
+    {"format": FORMAT, "kind": "by-device"},
+    {"format": FORMAT, "kind": "by-device", "devices": []},
+    {"format": FORMAT, "kind": "by-device", "devices": {"cpu": None}},
+    {"format": FORMAT, "kind": "by-device", "devices": {"cpu": {}}},
+    {"format": FORMAT, "kind": "by-device", "devices": {"cpu": threshold(witness=[[1.5, 0]])}},
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED, ids=repr)
+def test_malformed_json(data):
+    with pytest.raises(PlanError) as error:
+        certificate_from_json(data)
+    assert "\n" not in str(error.value)
+
+
+def test_vector_time_must_have_the_conflicts_that_the_witness_counts():
+    time = VectorTime(np.array([[0], [5]]), np.array([[5], [6]]))
+    problem = Problem((Buffer("a", 4, 0, 2), Buffer("b", 4, 1, 3)), vector_time=time)
+    assert not problem.conflict(0, 1)
+    with pytest.raises(PlanError, match="'a' and 'b' are live together in program order"):
+        ThresholdCertificate(((4, 1),)).bound(problem)
+
+
+def stand_alone_checker():
+    path = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
+    spec = importlib.util.spec_from_file_location("check_certificate", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CHECKER = stand_alone_checker()
+
+
+def stand_alone_verdict(data, problem):
+    try:
+        CHECKER.check(data, problem)
+    except CHECKER.Refuted:
+        return False
+    return True
+
+
+def own_verdict(data, problem):
+    try:
+        claimed = plan_from_json(data)
+        same_buffers(problem, claimed.problem)
+        check_plan(claimed)
+    except MemongerError:
+        return False
+    return True
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_stand_alone_checker_agrees(data):
+    """On plans as written, and with a number changed somewhere."""
+    problem = data.draw(
+        st.one_of(problems(max_size=5), problems_of_devices(max_size=5), parallel_problems())
+    )
+    solved = solve(problem, data.draw(st.sampled_from(["by-size", "best-fit", "none"])))
+    plan = json.loads(json.dumps(plan_to_json(problem, solved)))
+    original = json.loads(json.dumps(problem_to_json(problem)))
+    assert own_verdict(plan, problem)
+    assert stand_alone_verdict(plan, original)
+    names = list(plan["buffers"])
+    spot = data.draw(st.sampled_from(["objective", "bound", "sharing", "buffers", "witness"]))
+    change = data.draw(st.sampled_from([-1, 1, 4]))
+    if spot in ("objective", "bound"):
+        plan[spot] += change
+    elif spot == "sharing" and names:
+        one, other = (data.draw(st.sampled_from(names)) for _ in range(2))
+        plan["sharing"][one] = plan["sharing"][other]
+    elif spot == "buffers" and names:
+        plan["buffers"][data.draw(st.sampled_from(names))][data.draw(st.integers(0, 2))] += change
+    elif spot == "witness" and plan["certificate"].get("witness"):
+        plan["certificate"]["witness"][0][data.draw(st.integers(0, 1))] += change
+    assert own_verdict(plan, problem) == stand_alone_verdict(plan, original)
+
+
+def test_stand_alone_checker_imports_the_standard_library_alone():
+    source = Path(CHECKER.__file__).read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 300
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            assert {name.name.split(".")[0] for name in node.names} <= sys.stdlib_module_names
+        if isinstance(node, ast.ImportFrom):
+            assert node.module.split(".")[0] in sys.stdlib_module_names
+
+
+def test_stand_alone_checker_from_a_shell(tmp_path):
+    plan = plan_to_json(PROBLEM, solve(PROBLEM))
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text(json.dumps(plan))
+    bad.write_text(json.dumps({**plan, "bound": plan["bound"] + 1}))
+    codes = []
+    for path in (good, bad, tmp_path / "missing.json"):
+        run = subprocess.run(
+            [sys.executable, "-I", CHECKER.__file__, path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        codes.append(run.returncode)
+        assert "Traceback" not in run.stderr
+    assert codes == [0, 3, 2]
