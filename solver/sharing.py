@@ -20,8 +20,8 @@ WARM_STARTS = ("sweep", "sweep-reverse", "by-size", "by-size-tight", "best-fit",
 # Above these, the class model would take longer to build than it is worth (two cores, 60 s):
 # table entries of the presolve (sizes x cliques), and coefficients of the model.
 MAX_TABLE = 20_000_000
-MAX_ENTRIES = 3_000_000
-ENTRIES_PER_SECOND = 200_000
+MAX_ENTRIES = 6_000_000
+ENTRIES_PER_SECOND = 500_000
 
 # CP-SAT reports bounds as floats: exact below 2^53.
 MAX_UNITS = 2**52
