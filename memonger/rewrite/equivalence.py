@@ -9,7 +9,7 @@ the nets are interchangeable, run after run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
@@ -52,7 +52,7 @@ def verify_equivalence(
     def_use = analyse(original)
     wanted = outputs_of(original, def_use) if outputs is None else tuple(outputs)
     kept = tuple(dict.fromkeys([*def_use.external, *original.external_input, *wanted]))
-    run = _Comparison(original, rewritten)
+    run = _Comparison(original, rewritten, def_use.operands)
     for _ in range(2 if has_views(original) else 1):
         run.execute()
         for blob in kept:
@@ -65,10 +65,11 @@ def verify_equivalence(
 class _Comparison:
     """Both nets, executed side by side."""
 
-    def __init__(self, original: NetDef, rewritten: NetDef) -> None:
+    def __init__(self, original: NetDef, rewritten: NetDef, touched: Sequence[Operands]) -> None:
+        self.touched = touched  # what the operators of the original touch
         self.original, self.rewritten = original, rewritten
         self.memory, self.other = Memory(), Memory()
-        self.outer, self.other_outer = _names(original), _names(rewritten)
+        self.other_outer = _names(rewritten)
         self.parallel = not is_sequential(original.type)
         self.number = 0
 
@@ -76,7 +77,7 @@ class _Comparison:
         """Execute every operator of both nets once, on the memory as it is."""
         pairs = zip(self.original.op, self.rewritten.op, strict=True)
         for index, (op, new) in enumerate(pairs):
-            touched, renamed = operands(op, self.outer), operands(new, self.other_outer)
+            touched, renamed = self.touched[index], operands(new, self.other_outer)
             _compare_operators(index, op, new, touched, renamed)
             if self.memory.pattern(op) != self.other.pattern(new):
                 raise EquivalenceError(
