@@ -1,6 +1,6 @@
 """The check that a rewritten net computes what the original computes.
 
-Both nets are executed symbolically, side by side. The value that operator ``k`` leaves in its
+Both nets are executed symbolically. The value that operator ``k`` leaves in its
 ``j``-th output is called (k, j); since operator ``k`` of the rewritten net is shown to be the same
 operator (type, arguments, device, engine, nets inside, in-place pattern) reading the same values,
 it computes the same. Equal final values under the names of the external outputs and inputs, and
@@ -10,6 +10,7 @@ the nets are interchangeable, run after run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
@@ -23,17 +24,23 @@ from memonger.rewrite.memory import Memory, Value, has_views
 
 
 def verify_equivalence(
-    original: NetDef, rewritten: NetDef, outputs: Iterable[str] | None = None
+    original: NetDef,
+    rewritten: NetDef,
+    outputs: Iterable[str] | None = None,
+    order: Sequence[int] | None = None,
 ) -> None:
     """Check that a rewritten net computes the same as the original one.
 
     Parameters
     ----------
     original, rewritten
-        The nets; operator ``i`` of one stands for operator ``i`` of the other.
+        The nets.
     outputs
         Blobs whose final contents must be the same under the same names, beside the external
         inputs; by default the declared external outputs, or those of `outputs_of`.
+    order
+        Operator ``i`` of the rewritten net stands for operator ``order[i]`` of the original; by
+        default for operator ``i``.
 
     Raises
     ------
@@ -52,73 +59,103 @@ def verify_equivalence(
     def_use = analyse(original)
     wanted = outputs_of(original, def_use) if outputs is None else tuple(outputs)
     kept = tuple(dict.fromkeys([*def_use.external, *original.external_input, *wanted]))
-    run = _Comparison(original, rewritten, def_use.operands)
+    positions = range(len(original.op)) if order is None else order
+    if order is not None and sorted(order) != list(range(len(original.op))):
+        raise EquivalenceError("the order is no permutation of the operators")
+    memory, other = Memory(), Memory()
     for _ in range(2 if has_views(original) else 1):
-        run.execute()
+        records = _execute(original, def_use, memory)
+        _compare(original, rewritten, records, positions, def_use.operands, other)
         for blob in kept:
-            if run.memory.value(blob) != run.other.value(blob):
+            if memory.value(blob) != other.value(blob):
                 raise EquivalenceError(f"blob {blob!r} ends with another value")
     if not is_sequential(original.type):
-        _compare_schedules(original, rewritten)
+        _compare_schedules(original, rewritten, positions)
 
 
-class _Comparison:
-    """Both nets, executed side by side."""
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What one operator of the original sees: values, memory pattern, control inputs."""
 
-    def __init__(self, original: NetDef, rewritten: NetDef, touched: Sequence[Operands]) -> None:
-        self.touched = touched  # what the operators of the original touch
-        self.original, self.rewritten = original, rewritten
-        self.memory, self.other = Memory(), Memory()
-        self.other_outer = _names(rewritten)
-        self.parallel = not is_sequential(original.type)
-        self.number = 0
-
-    def execute(self) -> None:
-        """Execute every operator of both nets once, on the memory as it is."""
-        pairs = zip(self.original.op, self.rewritten.op, strict=True)
-        for index, (op, new) in enumerate(pairs):
-            touched, renamed = self.touched[index], operands(new, self.other_outer)
-            _compare_operators(index, op, new, touched, renamed)
-            if self.memory.pattern(op) != self.other.pattern(new):
-                raise EquivalenceError(
-                    f"operator {index} ({op.type}) writes in place where the original does not, "
-                    "or the other way round"
-                )
-            if self.parallel:
-                waits = [self.memory.value(name) for name in op.control_input]
-                if waits != [self.other.value(name) for name in new.control_input]:
-                    raise EquivalenceError(
-                        f"operator {index} ({op.type}) waits for other control inputs"
-                    )
-            _compare_reads(index, op, self.memory.read(touched), self.other.read(renamed), touched)
-            self.memory.execute(op, touched, self.number)
-            self.other.execute(new, renamed, self.number)
-            self.number += len(touched.writes)
+    reads: list[Value]
+    pattern: tuple[int, ...]
+    waits: list[Value]
+    number: int
 
 
-def _compare_schedules(original: NetDef, rewritten: NetDef) -> None:
+def _execute(net: NetDef, def_use: DefUse, memory: Memory) -> list[_Record]:
+    """Execute the original once, on the memory as it is."""
+    records = []
+    number = 0
+    for op, touched in zip(net.op, def_use.operands, strict=True):
+        waits = [memory.value(name) for name in op.control_input]
+        records.append(_Record(memory.read(touched), memory.pattern(op), waits, number))
+        memory.execute(op, touched, number)
+        number += len(touched.writes)
+    return records
+
+
+def _compare(
+    original: NetDef,
+    rewritten: NetDef,
+    records: Sequence[_Record],
+    order: Sequence[int],
+    operands_of: Sequence[Operands],
+    memory: Memory,
+) -> None:
+    """Execute the rewritten net once, and compare what each operator sees."""
+    outer = _names(rewritten)
+    parallel = not is_sequential(original.type)
+    for position, new in enumerate(rewritten.op):
+        index = order[position]
+        op, touched, record = original.op[index], operands_of[index], records[index]
+        renamed = operands(new, outer)
+        _compare_operators(index, op, new, touched, renamed)
+        if memory.pattern(new) != record.pattern:
+            raise EquivalenceError(
+                f"operator {index} ({op.type}) writes in place where the original does not, "
+                "or the other way round"
+            )
+        if parallel and [memory.value(name) for name in new.control_input] != record.waits:
+            raise EquivalenceError(f"operator {index} ({op.type}) waits for other control inputs")
+        _compare_reads(index, op, record.reads, memory.read(renamed), touched)
+        memory.execute(new, renamed, record.number)
+
+
+def _compare_schedules(original: NetDef, rewritten: NetDef, order: Sequence[int]) -> None:
     """Check that what holds in program order holds in every schedule of a parallel net."""
-    for hazard in added_dependencies(original, rewritten):
+    for hazard in added_dependencies(original, rewritten, order):
         raise EquivalenceError(
-            f"operator {hazard.after} now waits for operator {hazard.before} "
+            f"operator {order[hazard.after]} now waits for operator {order[hazard.before]} "
             f"({hazard.kind}, blob {hazard.blob!r}), which the original does not imply"
         )
     if not has_views(original):
         return
     known = {(race.before, race.after) for race in view_races(original)}
     for race in view_races(rewritten):
-        if (race.before, race.after) not in known:
+        if (order[race.before], order[race.after]) not in known:
             raise EquivalenceError(
                 f"operator {race.after} overwrites memory under {race.blob!r} that operator "
                 f"{race.before} uses through a view, and nothing orders the two"
             )
 
 
-def added_dependencies(original: NetDef, rewritten: NetDef) -> Iterator[Hazard]:
-    """Yield the direct hazards of the rewritten net that those of the original do not imply."""
-    clocks = clocks_of(analyse(original))
+def added_dependencies(
+    original: NetDef, rewritten: NetDef, order: Sequence[int] | None = None
+) -> Iterator[Hazard]:
+    """Yield the direct hazards of the rewritten net that those of the original do not imply.
+
+    Operator ``i`` of the rewritten net stands for operator ``order[i]`` of the original. What
+    only nets inside operators name is no dependency for an executor: two operators of the
+    original that race for it may go on doing so.
+    """
+    def_use = analyse(original)
+    clocks = clocks_of(def_use)
+    races = {(hazard.before, hazard.after) for hazard in hazards(def_use)}
+    positions = range(len(original.op)) if order is None else order
     for hazard in hazards(analyse(rewritten)):
-        if not clocks.precedes(hazard.before, hazard.after):
+        pair = positions[hazard.before], positions[hazard.after]
+        if not clocks.precedes(*pair) and pair not in races:
             yield hazard
 
 
