@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
+from memonger.heuristics.caffe2_dp import caffe2_dp
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
 from memonger.plan import SharingPlan
@@ -40,6 +41,11 @@ _register(
     "caffe2-greedy-unsized",
     "Caffe2's greedy as it runs by default, without sizes",
     lambda p, run: caffe2_greedy(p, by_size=False, deadline=run.deadline),
+)
+_register(
+    "caffe2-dp",
+    "Caffe2's dynamic programming, sizes known; gives up where it grows too large",
+    lambda p, run: caffe2_dp(p, run.deadline),
 )
 _register("sweep", "capacity-profile sweep in time", lambda p, _: profile_sweep(p))
 _register(

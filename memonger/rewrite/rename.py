@@ -29,13 +29,15 @@ def rename_operator(op: OperatorDef, names: Mapping[str, str]) -> None:
     operators that derive the name of a gradient, ``<old name>.rename`` arguments, which tell a
     real Caffe2 where the blob is now.
     """
-    changed = {old: new for old, new in names.items() if old != new}
+    traits = schema(op.type)
+    nets = traits.scope is not None or has_nets(op)
+    touched = names if nets else (*op.input, *op.output)  # `names` may be those of a whole net
+    changed = {old: names[old] for old in touched if names.get(old, old) != old}
     if not changed:
         return
     op.input[:] = [changed.get(name, name) for name in op.input]
     op.output[:] = [changed.get(name, name) for name in op.output]
-    traits = schema(op.type)
-    if traits.scope is None and not has_nets(op):
+    if not nets:
         return
     if traits.scope is not Scope.BOUND:  # nets bound by index do not know outer names
         local = local_names(op)
