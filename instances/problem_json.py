@@ -64,7 +64,8 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
         vectors.append((entry.get("vector_start"), entry.get("vector_end")))
     name = str(data.get("name", ""))
     try:
-        problem = Problem(tuple(buffers), name, _vector_time(vectors, source))
+        vector_time = _vector_time(vectors)
+        problem = Problem(tuple(buffers), name, vector_time)
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
     _check_order(problem, source)
@@ -107,18 +108,18 @@ def _buffer(entry: object, where: str) -> Buffer:
     return Buffer(name, **numbers, device=device)  # type: ignore[arg-type]
 
 
-def _vector_time(vectors: list[tuple[object, object]], source: str) -> VectorTime | None:
+def _vector_time(vectors: list[tuple[object, object]]) -> VectorTime | None:
     given = [pair for pair in vectors if pair != (None, None)]
     if not given:
         return None
     for pair in given:
         for vector in pair:
             if not isinstance(vector, list) or not all(type(x) is int for x in vector):
-                raise ProblemError(f"{source}: vector times must be lists of integers")
+                raise ProblemError("vector times must be lists of integers")
     try:
         arrays = [np.array([pair[side] for pair in vectors], dtype=np.int64) for side in (0, 1)]
     except (TypeError, ValueError, OverflowError):
-        raise ProblemError(f"{source}: vector times must be lists of one length") from None
+        raise ProblemError("vector times must be lists of one length") from None
     if arrays[0].ndim != 2 or arrays[0].shape != arrays[1].shape:
-        raise ProblemError(f"{source}: vector times must be lists of one length")
+        raise ProblemError("vector times must be lists of one length")
     return VectorTime(*arrays)

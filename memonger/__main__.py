@@ -1,6 +1,6 @@
 """``python -m memonger``."""
 
-from memonger.cli.main import main
+from memonger.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,7 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.collections import PolyCollection
         from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter
+        from matplotlib.ticker import FuncFormatter, MultipleLocator
     except ImportError:
         raise MissingExtraError("matplotlib", "plot") from None
     figure = Figure(figsize=(11, 6.5), layout="constrained")
@@ -64,6 +65,8 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
     total = sum(capacities)
     axes.set_xlim(0, max(1, int(problem.ends.max(initial=1))))
     axes.set_ylim(0, max(1, total) * 1.02)
+    step = 2 ** max(0, math.ceil(math.log2(max(1, total) / 8)))
+    axes.yaxis.set_major_locator(MultipleLocator(step))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     axes.set_xlabel("operator")
     axes.set_ylabel("bytes")

@@ -11,14 +11,16 @@ or .gz), works out from its buffers alone
   * what the plan costs: the sum over the shared buffers of their largest member;
   * what the certificate proves: see `threshold_bound`.
 
-With a `memonger-problem/1` file besides, also whether the plan is for that problem. Prints one
-line; exit code 0 if everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
+With a `memonger-problem/1` file besides, also whether the plan is for that problem; without one
+the plan is only shown to be consistent with the buffers that it lists itself. Prints one line;
+exit code 0 if everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
 """
 
 import gzip
 import json
 import sys
 import zlib
+from bisect import bisect_left, insort
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,16 +108,40 @@ def threshold_bound(
     sizes = [integer(size, "a size of the certificate") for size, _ in witness]
     steps = [one - other for one, other in zip(sizes, [*sizes[1:], 0], strict=False)]
     require(all(step > 0 for step in steps), "the sizes of the certificate do not descend")
-    total = 0
-    for (size, time), step in zip(witness, steps, strict=True):
-        integer(time, "a time of the certificate")
-        live = [n for n, b in buffers.items() if b[0] >= size and b[1] <= time < b[2]]
-        total += step * len(live)
-        if plan.get("vector_time") is not None:
-            for one, other in permutations(live, 2):
-                conflict = not over_before(plan, buffers, one, other)
-                require(conflict, f"{one!r} and {other!r} do not conflict in vector time")
+    rows = [
+        (integer(time, "a time of the certificate"), size, step)
+        for (size, time), step in zip(witness, steps, strict=True)
+    ]
+    if plan.get("vector_time") is not None:
+        check_conflicts(plan, rows, buffers)
+    # A sweep through time: the sizes of the live buffers, sorted, are counted by bisection.
+    starts = sorted((start, size) for size, start, _ in buffers.values())
+    ends = sorted((end, size) for size, _, end in buffers.values())
+    live: list[int] = []
+    born = dead = total = 0
+    for time, size, step in sorted(rows):
+        while born < len(starts) and starts[born][0] <= time:
+            insort(live, starts[born][1])
+            born += 1
+        while dead < len(ends) and ends[dead][0] <= time:
+            del live[bisect_left(live, ends[dead][1])]
+            dead += 1
+        total += step * (len(live) - bisect_left(live, size))
     return total
+
+
+def check_conflicts(
+    plan: dict[str, Any], rows: list[tuple[int, int, int]], buffers: dict[str, Buffer]
+) -> None:
+    """Check that the buffers that a certificate counts conflict in vector time."""
+    smallest: dict[int, int] = {}  # time -> smallest size that is counted there
+    for time, size, _ in rows:
+        smallest[time] = min(size, smallest.get(time, size))
+    for time, least in smallest.items():
+        live = [n for n, b in buffers.items() if b[0] >= least and b[1] <= time < b[2]]
+        for one, other in permutations(live, 2):
+            conflict = not over_before(plan, buffers, one, other)
+            require(conflict, f"{one!r} and {other!r} do not conflict in vector time")
 
 
 def certified_bound(plan: dict[str, Any], buffers: dict[str, Buffer]) -> int | None:
@@ -165,6 +191,7 @@ def check(plan: dict[str, Any], problem: dict[str, Any] | None) -> str:
     cost = check_sharing(plan, buffers)
     objective, bound = (integer(plan[key], key) for key in ("objective", "bound"))
     require(cost == objective, f"the plan costs {cost} bytes, {objective} are claimed")
+    require(plan["status"] in ("optimal", "feasible"), f"unknown status {plan['status']!r}")
     require(bound <= cost, f"the bound {bound} is above the cost {cost}")
     if plan["status"] == "optimal":
         require(bound == cost, f"'optimal' is claimed with the bound {bound} and the cost {cost}")
@@ -194,6 +221,9 @@ def fail(message: str, code: int) -> NoReturn:
 
 def main(arguments: list[str]) -> None:
     """Check the files named on the command line."""
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        return
     if len(arguments) not in (1, 2):
         fail("usage: check_certificate.py PLAN.json [PROBLEM.json]", 2)
     try:

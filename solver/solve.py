@@ -18,6 +18,8 @@ from memonger.solver.devices import run_by_device
 from memonger.stop import Deadline
 from memonger.verify import verify_sharing
 
+MAX_WORKERS = 1024
+
 
 def solve(
     problem: Problem,
@@ -80,8 +82,8 @@ def solve(
         )
     if workers is None:
         workers = min(8, os.cpu_count() or 1)
-    if workers < 1:
-        raise InputError(f"workers must be at least 1, got {workers}")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"workers must be between 1 and {MAX_WORKERS}, got {workers}")
     if hint is not None:
         verify_sharing(problem, hint)
     run = Run(Deadline(time_limit), workers, seed, hint, report)

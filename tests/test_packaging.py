@@ -75,7 +75,7 @@ def test_package_data_exists():
 
 def test_entry_point():
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="memonger")
-    assert entry.value == PYPROJECT["project"]["scripts"]["memonger"] == "memonger.cli.main:main"
+    assert entry.value == PYPROJECT["project"]["scripts"]["memonger"] == "memonger.cli.start:main"
     assert callable(entry.load())
 
 

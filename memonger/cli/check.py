@@ -28,13 +28,16 @@ def check(
     sizes: options.Sizes = None,
     static: options.Static = None,
     alignment: options.Alignment = 1,
+    planned: options.Planned = None,
+    require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
 ) -> int:
     """Check a plan and its certificate against a problem, or a rewritten net against its original.
 
     Nothing that the plan claims is believed: the buffers are compared with those of FILE (for a
     net give the same --shapes, --sizes, --static and --alignment as for the plan), validity and
-    cost are worked out anew, the certificate is added up.
+    cost are worked out anew, the certificate is added up. A plan checked alone is shown to be
+    consistent with the buffers that it lists itself.
 
     For example:
 
@@ -48,18 +51,24 @@ def check(
         return _check_net(file, plan, json_output=json_output)
     claimed = load_plan(file if plan is None else plan)
     if plan is not None:
-        _same_buffers(options.problem_of(file, shapes, sizes, static, alignment), claimed.problem)
+        _same_buffers(
+            options.problem_of(file, shapes, sizes, static, alignment, planned), claimed.problem
+        )
     report = check_plan(claimed)
+    code = 10 if require_optimal and not report["proven_optimal"] else 0
     if json_output:
         print_json({"instance": file, "form": "sharing", "valid": True, **report})
-        return 0
+        return code
     out.print(f"valid: {report['buffers']} buffers, {report['objective']:,} bytes")
     if report["certificate"]:
         out.print(f"the certificate proves a bound of {report['certified_bound']:,} bytes")
     else:
         out.print(f"the bound of {report['bound']:,} bytes is claimed without a certificate")
-    out.print(f"status: {report['status']}")
-    return 0
+    if report["proven_optimal"]:
+        out.print("optimal, proven by the certificate")
+    elif report["status"] == "optimal":
+        out.print(f"optimal is claimed (by {report['proof']}), not certified")
+    return code
 
 
 def check_plan(claimed: PlanFile) -> dict[str, Any]:
@@ -91,6 +100,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         "proof": claimed.proof,
         "certificate": claimed.certificate is not None,
         "certified_bound": certified,
+        "proven_optimal": certified == cost,
         "buffers": len(claimed.problem),
     }
 

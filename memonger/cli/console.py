@@ -33,7 +33,7 @@ err = _Console(stderr=True)
 def note(text: str, *, quiet: bool) -> None:
     """Say something on stderr."""
     if not quiet:
-        err.print(text)
+        err.print(printable(text))
 
 
 def print_json(data: dict[str, Any]) -> None:
@@ -66,9 +66,23 @@ def progress(what: str, *, quiet: bool) -> Iterator[Any]:
         yield show
 
 
+def printable(text: str) -> str:
+    """Return a text with its control characters spelled out: names may hold any."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+class _Table(Table):
+    """A table whose cells cannot upset the terminal."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:  # noqa: ANN401
+        super().add_row(
+            *(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options
+        )
+
+
 def table(title: str, *columns: str) -> Table:
     """Return an empty table: the first column on the left, the others on the right."""
-    result = Table(title=title, title_justify="left")
+    result = _Table(title=printable(title), title_justify="left")
     for number, column in enumerate(columns):
         result.add_column(column, justify="left" if number == 0 else "right")
     return result

@@ -124,6 +124,12 @@ def _print(name: str, data: dict[str, Any]) -> None:
     rows.add_row("load bound (any placement)", f"{data['load_bound']:,}")
     rows.add_row("peak at operator", f"{data['peak_time']:,}")
     out.print(rows)
+    for cause in data.get("unknown_sizes", [])[:10]:
+        out.print(
+            f"unknown size: {cause['blob']!r} of operator {cause['operator']}: {cause['reason']}",
+        )
+    if not data["peak_buffers"]:
+        return
     live = table("live at the peak", "buffer", "bytes", "from", "to")
     for entry in data["peak_buffers"][:10]:
         live.add_row(
@@ -133,10 +139,6 @@ def _print(name: str, data: dict[str, Any]) -> None:
     more = len(data["peak_buffers"]) - 10
     if more > 0:
         out.print(f"and {more} more")
-    for cause in data.get("unknown_sizes", [])[:10]:
-        out.print(
-            f"unknown size: {cause['blob']!r} of operator {cause['operator']}: {cause['reason']}",
-        )
 
 
 def _list_nets(*, json_output: bool) -> int:

@@ -74,7 +74,8 @@ def run(arguments: list[str] | None = None) -> int:
     """
     try:
         code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()  # here, where a reader that has gone is no surprise
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()  # here, where a reader that has gone is no surprise
         if code == INTERRUPTED:
             return _fail("interrupted; nothing was written", INTERRUPTED)
         return code if isinstance(code, int) else 0
@@ -97,5 +98,6 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"memonger: error: {' '.join(message.split())}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"memonger: error: {' '.join(message.split())}\n")
     return code

@@ -22,6 +22,7 @@ from memonger.cli.console import (
 from memonger.errors import InputError
 from memonger.net.io import save_net, write_atomically
 from memonger.problem import Problem
+from memonger.result import Result
 
 
 def optimize(
@@ -37,7 +38,9 @@ def optimize(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="DIR", help="Write plan.json and summary.json there."),
+        typer.Option(
+            "--report", metavar="DIR", help="Write plan.json, problem.json and summary.json there."
+        ),
     ] = None,
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
@@ -65,8 +68,11 @@ def optimize(
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_target(output)
-    if output is not None and output.name.endswith((".json", ".json.gz", ".csv")):
-        raise InputError(f"{output}: a net is a .pb or a .pbtxt")
+    if output is not None:
+        options.check_new(net, output)
+        regular = not output.exists() or output.is_file()
+        if regular and output.suffix not in (".pb", ".pbtxt", ".prototxt"):
+            raise InputError(f"{output}: a net is a .pb or a .pbtxt")
     if report is not None:
         _make_directory(report)
     with options.naming(net), progress(net, quiet=quiet) as show:
@@ -129,9 +135,12 @@ def _make_directory(directory: Path) -> None:
 
 def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None:  # noqa: ANN401
     from memonger.instances.plan_json import plan_to_json
+    from memonger.instances.problem_json import problem_to_json
 
     plan = plan_to_json(done.analysis.problem, done.result)
     write_atomically(directory / "plan.json", json.dumps(plan).encode())
+    problem = problem_to_json(done.analysis.problem)
+    write_atomically(directory / "problem.json", json.dumps(problem).encode())
     write_atomically(directory / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
 
 
@@ -149,6 +158,12 @@ def _unknown_sizes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
         note(f"left alone: {len(unknown) - 5} more blobs of unknown size", quiet=quiet)
 
 
+def _label(result: Result) -> str:
+    if result.algorithm == "optimal":
+        return f"memonger ({result.status.value})"
+    return f"memonger ({result.algorithm}: {result.status.value})"
+
+
 def _print(name: str, done: Any) -> None:  # noqa: ANN401
     def share(size: int) -> str:
         return f"{100 * size / done.baseline:.1f} %" if done.baseline else "-"
@@ -157,12 +172,13 @@ def _print(name: str, done: Any) -> None:  # noqa: ANN401
     rows.add_row("no sharing", f"{done.baseline:,}", share(done.baseline))
     if done.caffe2_greedy is not None:
         rows.add_row("Caffe2's greedy", f"{done.caffe2_greedy:,}", share(done.caffe2_greedy))
-    rows.add_row(
-        f"memonger ({done.result.algorithm})", f"{done.objective:,}", share(done.objective)
-    )
+    rows.add_row(_label(done.result), f"{done.objective:,}", share(done.objective))
     rows.add_row("lower bound", f"{done.bound:,}", share(done.bound))
     out.print(rows)
-    out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s")
+    if len(done.analysis.problem):
+        out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s")
+    else:
+        out.print("nothing was planned")
     out.print(
         f"verified: {len(done.analysis.net.op)} operators compute the same; blobs "
         f"{done.blobs_before} -> {done.blobs_after}",

@@ -117,6 +117,8 @@ def read_net(
     InputError
         If something cannot be read, or shapes are given for a problem.
     """
+    if planned is not None and not source.endswith((".json", ".json.gz")):
+        raise InputError(f"{source}: --planned is for graphs")
     loaded = load(source, None if planned is None else planned.value)
     known: dict[str, TensorType] = {}
     if isinstance(loaded, BuiltNet):
@@ -172,6 +174,12 @@ def problem_of(
         for buffer in loaded.buffers
     )
     return Problem(buffers, loaded.name, loaded.vector_time)
+
+
+def check_new(source: str, target: Path) -> None:
+    """Refuse to write over the input."""
+    if target.is_file() and Path(source).is_file() and target.samefile(source):
+        raise InputError(f"{target}: this is the input; name another file")
 
 
 def check_target(path: Path | None) -> None:

@@ -64,6 +64,8 @@ def solve(
 
     problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
     options.check_target(output)
+    if output is not None:
+        options.check_new(file, output)
     with progress(file, quiet=quiet) as show:
         result = run(
             problem,
@@ -87,7 +89,10 @@ def solve(
         return code
     rows = table(file, "sharing", "bytes")
     rows.add_row("no sharing", f"{problem.total:,}")
-    rows.add_row(algorithm, "-" if result.objective is None else f"{result.objective:,}")
+    label = result.status.value if algorithm == "optimal" else algorithm
+    rows.add_row(
+        f"memonger ({label})", "-" if result.objective is None else f"{result.objective:,}"
+    )
     rows.add_row("lower bound", f"{result.bound:,}")
     out.print(rows)
     out.print(f"{verdict(result)}; {result.seconds:.2f} s")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import memonger as package
-from memonger.cli import console, main, options
+from memonger.cli import console, main, options, start
 from memonger.cli.options import duration
 from memonger.registry import Progress
 
@@ -266,3 +266,37 @@ def test_targets_are_checked_before_the_work(folder):
     for bad in (folder, folder / "no" / "such.pb"):
         with pytest.raises(package.MemongerError):
             options.check_target(bad)
+
+
+def test_interrupted_while_modules_load(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memonger.cli.main.main", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        start.main()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "memonger: error: interrupted; nothing was written\n"
+
+
+def test_control_characters_do_not_reach_the_terminal():
+    assert console.printable("a\x1b[31m\u202eb") == "a\\x1b[31m\\x202eb"
+
+
+@pytest.mark.parametrize("workers", [0, 1025, 10**11])
+def test_an_odd_number_of_workers(memonger, problem, workers):
+    memonger("solve", problem, "--workers", workers).is_error()
+
+
+def test_a_claim_without_a_certificate_is_called_a_claim(memonger, problem):
+    assert memonger("solve", problem, "--output", "plan.json").code == 0
+    path = problem.parent / "plan.json"
+    data = json.loads(path.read_text())
+    data["sharing"] = {name: number for number, name in enumerate(data["sharing"])}
+    data["objective"] = data["bound"] = sum(size for size, _, _ in data["buffers"].values())
+    data["certificate"] = None
+    path.write_text(json.dumps(data))
+    answer = memonger("check", problem, path)
+    assert (answer.code, answer.out.splitlines()[-1][:18]) == (0, "optimal is claimed")
+    assert memonger("check", problem, path, "--require-optimal").code == 10
+    assert memonger("check", problem, path, "--json").data["proven_optimal"] is False

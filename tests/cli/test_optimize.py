@@ -117,16 +117,21 @@ def test_an_optimised_net_stays_byte_for_byte(memonger, net, suffix):
     assert (net.parent / one).read_bytes() == (net.parent / two).read_bytes()
 
 
-@pytest.mark.parametrize("output", ["out.pb", "four.pbtxt"], ids=["another", "itself"])
-def test_an_existing_output_is_replaced_whole(memonger, net, output):
-    target = net.parent / output
-    if output == "out.pb":
-        target.write_bytes(b"old" * 10_000)
+def test_the_input_is_never_written_over(memonger, net):
+    before = net.read_bytes()
+    answer = memonger("optimize", net, "--shapes", "shapes.json", "-o", net)
+    assert "this is the input" in answer.is_error()
+    assert net.read_bytes() == before
+
+
+def test_an_existing_output_is_replaced_whole(memonger, net):
+    target = net.parent / "out.pb"
+    target.write_bytes(b"old" * 10_000)
     target.chmod(0o640)
     assert memonger("optimize", net, "--shapes", "shapes.json", "-o", target).code == 0
     verify_equivalence(text_format.Parse(NET, NetDef()), load_net(target))
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    assert sorted(os.listdir(net.parent)) == sorted({"four.pbtxt", "shapes.json", output})
+    assert sorted(os.listdir(net.parent)) == ["four.pbtxt", "out.pb", "shapes.json"]
 
 
 def test_report(memonger, net):
