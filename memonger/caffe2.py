@@ -9,12 +9,14 @@ arguments, except the two whose purpose it is (`apply_assignments`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 
+from memonger.errors import NetError
 from memonger.graph.dataflow import interference_graph as compute_interference_graph
 from memonger.graph.memory_estimate import MemoryEstimate, estimate_memory
 from memonger.graph.orders import longest_path_order as topological_sort_traversal_longest_path
@@ -32,16 +34,18 @@ from memonger.heuristics.blob_assignments import (
 )
 from memonger.heuristics.caffe2_dp import compute_assignments_dp
 from memonger.interference import AssignmentAlgorithm, assign, share_by_interference
-from memonger.net.defuse import EXTERNAL, analyse
+from memonger.net.defuse import analyse, outputs_of
 from memonger.net.foreign import as_netdef, like
-from memonger.net.netdef_pb2 import DeviceOption, NetDef, OperatorDef
-from memonger.rewrite.canonical import canonical_operator
+from memonger.net.netdef_pb2 import DeviceOption, OperatorDef
+from memonger.recycling import gradient_blobs, recycle
+from memonger.rewrite.graph_equality import verify_graph_equality, verify_inplace_blobs
 from memonger.rewrite.release import release_blobs
 from memonger.rewrite.rename import rename_operator
 
 __all__ = [
     "AssignmentAlgorithm",
     "LiveRange",
+    "NotInferenceError",
     "Optimization",
     "Statistics",
     "apply_assignments",
@@ -59,14 +63,20 @@ __all__ = [
     "get_memory_usage",
     "get_updated_ranges",
     "is_compatible",
+    "optimize_inference_for_dag",
     "optimize_interference",
     "release_blobs_when_used",
+    "share_grad_blobs",
     "topological_sort_traversal",
     "topological_sort_traversal_longest_path",
     "verify_assignments",
     "verify_graph_equality",
     "verify_inplace_blobs",
 ]
+
+
+class NotInferenceError(NetError, AssertionError):
+    """A net with gradient operators where there may be none."""
 
 
 class Optimization(NamedTuple):
@@ -110,6 +120,59 @@ def optimize_interference(
     """
     done = share_by_interference(as_netdef(net), static_blobs, ordering_function, blob_sizes, algo)
     return Optimization(like(done.net, net), done.assignments, done.blob_assignments)
+
+
+def share_grad_blobs(
+    net: object,
+    losses: Iterable[str],
+    param_grads: Iterable[object],
+    namescope: str,
+    dont_share_blobs: Collection[str] | None = None,
+    share_activations: bool = False,
+    blob_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Any:  # noqa: ANN401
+    """Return the net with gradients that share memory, no dependency added.
+
+    Differs: external outputs survive; ``dont_share_blobs`` keep their names, and what follows
+    them still shares; nets that Caffe2 gives up on with an AssertionError are planned.
+    """
+    message = as_netdef(net)
+    sharable = gradient_blobs(
+        message, [str(name) for name in param_grads], namescope, activations=share_activations
+    )
+    sharable -= set(dont_share_blobs or ())
+    scope = namescope if not namescope or namescope.endswith("/") else f"{namescope}/"
+    result = recycle(
+        message, sharable, sizes=_elements(blob_shapes), prefix=scope, keep=map(str, losses)
+    )
+    return like(result, net)
+
+
+def optimize_inference_for_dag(net: object, input_blobs: Iterable[str], namescope: str = "") -> Any:  # noqa: ANN401
+    """Return an inference net with activations that share memory, no dependency added.
+
+    Differs: operators that no input leads to take part as well.
+
+    Raises
+    ------
+    NotInferenceError
+        If the net has gradient operators; an AssertionError, as in Caffe2.
+    NetError
+        If an operator reads what nobody writes or declares.
+    """
+    del input_blobs  # where Caffe2's walk begins
+    message = as_netdef(net)
+    if any(op.is_gradient_op for op in message.op):
+        raise NotInferenceError("only inference nets: this one has gradient operators")
+    external = {*message.external_input, *message.external_output}
+    names = {name for op in message.op for name in (*op.input, *op.output)}
+    results = outputs_of(message, analyse(message))
+    shared = recycle(message, names - external, prefix=namescope, keep=results)
+    return like(shared, net)
+
+
+def _elements(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, int] | None:
+    return None if shapes is None else {name: math.prod(dims) for name, dims in shapes.items()}
 
 
 def release_blobs_when_used(
@@ -171,65 +234,6 @@ def _rename(op: Any, names: Mapping[str, str]) -> None:  # noqa: ANN401
     own.ParseFromString(op.SerializeToString())
     rename_operator(own, names)
     op.ParseFromString(own.SerializeToString())
-
-
-def verify_graph_equality(net_a: object, net_b: object) -> bool:
-    """Return whether two nets have the same operators that read the same producers.
-
-    Names of blobs and of operators do not matter. Differs: arguments count, which output of a
-    producer is read, and which external blob.
-    """
-    one, other = as_netdef(net_a), as_netdef(net_b)
-    if len(one.op) != len(other.op):
-        return False
-    for net in (one, other):
-        for op in net.op:
-            op.ClearField("name")
-            op.ClearField("debug_info")
-    pairs = zip(one.op, other.op, strict=True)
-    if any(canonical_operator(a) != canonical_operator(b) for a, b in pairs):
-        return False
-    return _producers(one) == _producers(other)
-
-
-def _producers(net: NetDef) -> list[list[tuple[int, int]]]:
-    """Return what each operator reads: (operator, output); external blobs are numbered."""
-    net.ClearField("external_input")  # whatever is declared: an unknown blob is an external one
-    net.ClearField("external_output")
-    for op in net.op:
-        op.ClearField("control_input")
-    def_use = analyse(net)
-    external: dict[str, int] = {}
-    found = []
-    for reads, op in zip(def_use.reads, net.op, strict=True):
-        row = []
-        for name in op.input:
-            writer = def_use.versions[reads[name]].writer
-            if writer == EXTERNAL:
-                row.append((EXTERNAL, external.setdefault(name, len(external))))
-            else:
-                row.append((writer, list(net.op[writer].output).index(name)))
-        found.append(row)
-    return found
-
-
-def verify_inplace_blobs(net_a: object, net_b: object) -> bool:
-    """Return whether two nets write in place at the same positions.
-
-    Differs: nets of different lengths differ, and every output counts, not the first only.
-    """
-    one, other = as_netdef(net_a), as_netdef(net_b)
-    if len(one.op) != len(other.op):
-        return False
-    return all(
-        a.type == b.type and _in_place(a) == _in_place(b)
-        for a, b in zip(one.op, other.op, strict=True)
-    )
-
-
-def _in_place(op: OperatorDef) -> list[tuple[int, int]]:
-    outputs = list(op.output)
-    return [(i, outputs.index(name)) for i, name in enumerate(op.input) if name in outputs]
 
 
 def blob_nbytes(blob: Any) -> int:  # noqa: ANN401

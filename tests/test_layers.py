@@ -16,7 +16,7 @@ LAYERS = (
     ("instances", "rewrite"),
     ("heuristics",),
     ("solver",),
-    ("pipeline", "interference", "plot", "bench", "tune"),
+    ("pipeline", "interference", "recycling", "plot", "bench", "tune"),
     ("cli", "caffe2"),
 )
 # `import memonger` for the version, and the two doors of the package itself.

@@ -7,7 +7,7 @@ storage, which a plan may put elsewhere: storages, not blobs, are what is planne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from networkx.utils import UnionFind
@@ -61,6 +61,7 @@ def storages(
     sizes: Sequence[int | None],
     outputs: Iterable[str],
     static: Iterable[str] = (),
+    sharable: Collection[str] | None = None,
 ) -> list[Storage]:
     """Return the storages of a net, in the order of their first version.
 
@@ -74,6 +75,8 @@ def storages(
         Blobs whose final contents must be found under their own names.
     static
         Blobs that must not be touched besides.
+    sharable
+        The only blobs that may be touched; by default all others.
 
     Notes
     -----
@@ -100,6 +103,8 @@ def storages(
         known = [sizes[v] for v in group if def_use.versions[v].blob == blob]
         size = None if None in known else max((s for s in known if s is not None), default=0)
         reasons = [pins[v] for v in group if v in pins]
+        if sharable is not None and blob not in sharable:
+            reasons.append("not to be shared")
         result.append(
             Storage(
                 name=name,

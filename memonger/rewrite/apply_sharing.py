@@ -11,7 +11,9 @@ from memonger.plan import SharingPlan
 from memonger.rewrite.rename import rename_operator
 
 
-def apply_sharing(net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan) -> NetDef:
+def apply_sharing(
+    net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan, prefix: str = ""
+) -> NetDef:
     """Return a copy of a net in which the storages that share memory share a name.
 
     Parameters
@@ -22,6 +24,8 @@ def apply_sharing(net: NetDef, def_use: DefUse, planned: PlannedNet, plan: Shari
         The problem and its storages.
     plan
         A valid plan for the problem.
+    prefix
+        What new names begin with, such as a name scope.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def apply_sharing(net: NetDef, def_use: DefUse, planned: PlannedNet, plan: Shari
         If an operator would have to call one blob by two names (it cannot be: both would be in
         one storage).
     """
-    names = _version_names(net, def_use, planned, plan)
+    names = _version_names(net, def_use, planned, plan, prefix)
     result = NetDef()
     result.CopyFrom(net)
     for index, op in enumerate(result.op):
@@ -50,7 +54,7 @@ def apply_sharing(net: NetDef, def_use: DefUse, planned: PlannedNet, plan: Shari
 
 
 def _version_names(
-    net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan
+    net: NetDef, def_use: DefUse, planned: PlannedNet, plan: SharingPlan, prefix: str
 ) -> list[str]:
     """Return version id -> the name of its blob in the new net."""
     names = [version.blob for version in def_use.versions]
@@ -62,7 +66,7 @@ def _version_names(
             continue
         if taken is None:
             taken = all_names(net)
-        while (fresh := f"__m{number}_shared") in taken:
+        while (fresh := f"{prefix}__m{number}_shared") in taken:
             number += 1
         number += 1
         for storage in storages:
