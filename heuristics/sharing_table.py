@@ -7,6 +7,7 @@ from collections.abc import Callable
 from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
 from memonger.heuristics.caffe2_dp import caffe2_dp
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
+from memonger.heuristics.class_load import class_load
 from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -70,4 +71,9 @@ _register(
     "largest buffer first, where it leaves the least idle time",
     lambda p, run: greedy_by_size(p, tight_gap, run.deadline),
     vector_time=True,
+)
+_register(
+    "class-load",
+    "largest first, into capacity classes by their load, many orders and rules",
+    lambda p, run: class_load(p, run.deadline),
 )

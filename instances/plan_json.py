@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import memonger
-from memonger.certificate import Certificate, certificate_from_json
+from memonger.certificate import Certificate, certificate_from_json, certificate_to_json
 from memonger.errors import InputError, PlanError
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
@@ -67,7 +67,9 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
             buffer.name: number
             for buffer, number in zip(problem.buffers, result.plan.shared, strict=True)
         },
-        "certificate": None if result.certificate is None else result.certificate.to_json(),
+        "certificate": None
+        if result.certificate is None
+        else certificate_to_json(result.certificate),
         "made_by": {
             "version": memonger.__version__,
             "algorithm": result.algorithm,

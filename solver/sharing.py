@@ -1,134 +1,177 @@
-"""The exact algorithm of the sharing form: heuristics, threshold bound, class model."""
+"""The exact algorithm of the sharing form: heuristics, bounds, relaxation, search."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 import memonger.heuristics.sharing_table  # noqa: F401  (registers the warm starts)
-from memonger.certificate import ThresholdCertificate
-from memonger.heuristics.classes import plan_from_classes
+from memonger.graph.cliques import Groups, compress
+from memonger.heuristics.class_load import Placement, plan_of
 from memonger.plan import SharingPlan
-from memonger.problem import Problem
-from memonger.registry import SHARING, Algorithm, Outcome, Progress, Run
+from memonger.problem import IntArray, Problem
+from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.result import Proof, Status
 from memonger.solver.bounds import threshold_bound
-from memonger.solver.class_model import ClassModel, num_entries
-from memonger.solver.cpsat import run_cpsat
-from memonger.solver.presolve import compress, gap_fixing
+from memonger.solver.incumbent import Incumbent
+from memonger.solver.presolve import allowed_pairs, gap_fixing
+from memonger.solver.relaxation import Relaxation, depths, relax
+from memonger.solver.rounding import round_relaxation
+from memonger.solver.target import ask, next_target
 
 # Cheap ones first; each is run unless a plan meets the bound already.
-WARM_STARTS = ("sweep", "sweep-reverse", "by-size", "by-size-tight", "best-fit", "caffe2-greedy")
+WARM_STARTS = (
+    "sweep", "sweep-reverse", "class-load", "by-size", "by-size-tight", "best-fit",
+    "caffe2-greedy",
+)  # fmt: skip
 
-# Above these, the class model would take longer to build than it is worth (two cores, 60 s):
-# table entries of the presolve (sizes x cliques), and coefficients of the model.
+# Entries of the table (sizes x cliques) that presolve and class-load first fit work on.
 MAX_TABLE = 20_000_000
-MAX_ENTRIES = 6_000_000
-ENTRIES_PER_SECOND = 500_000
-
+# Columns of the relaxation; above it takes too much memory.
+MAX_PAIRS = 2_000_000
 # CP-SAT reports bounds as floats: exact below 2^53.
 MAX_UNITS = 2**52
 
 
-def warm_start(problem: Problem, run: Run, bound: int) -> tuple[SharingPlan, str]:
-    """Return the best plan of the hint and the heuristics, and what found it.
-
-    Stops as soon as a plan costs no more than ``bound``. On equal cost the earlier one stays, so
-    that a net whose blobs share optimally already is left as it is.
-    """
-    best = SharingPlan(tuple(range(len(problem)))) if run.hint is None else run.hint
-    source, cost = "none" if run.hint is None else "hint", best.cost(problem)
+def warm_start(incumbent: Incumbent) -> None:
+    """Offer the plans of the heuristics, until one meets the bound or the time is up."""
+    problem, run = incumbent.problem, incumbent.run
     for name in WARM_STARTS:
         # The first one takes next to no time, so that there is always something better than
         # nothing, however late it is.
-        if cost <= bound or (run.deadline.expired and name != WARM_STARTS[0]):
-            break
+        if incumbent.closed or (run.deadline.expired and name != WARM_STARTS[0]):
+            return
         algorithm = SHARING.get(name)
-        if problem.vector_time is not None and not algorithm.vector_time:
-            continue
-        plan = algorithm.run(problem, run).plan
-        if plan is not None and plan.cost(problem) < cost:
-            best, source, cost = plan, name, plan.cost(problem)
-            run.report(Progress(cost, bound, run.deadline.elapsed()))
-    return best, source
+        if problem.vector_time is None or algorithm.vector_time:
+            incumbent.offer(algorithm.run(problem, run).plan, name)
 
 
 def solve_optimal(problem: Problem, run: Run) -> Outcome:
     """Find a cheapest plan and prove it, in the time there is.
 
-    The threshold bound comes first: where a heuristic meets it, that is the proof, with a
-    certificate. Otherwise CP-SAT improves and refutes on the class model, with the best plan so
-    far as hint and as upper bound. Vector time is exact only where the bound is met.
+    The threshold bound comes first: where a heuristic meets it, that is the proof. Next the
+    relaxation of the class model: its prices are a bound, and its values, rounded and filled up,
+    are a plan. What is left is searched by CP-SAT at targets from the relaxation's value up.
+    Vector time is exact only where the threshold bound is met.
+
+    Ctrl-C ends the run early, with the best plan and bound so far.
     """
-    bound, certificate = threshold_bound(problem)
-    plan, source = warm_start(problem, run, bound)
-    cost = plan.cost(problem)
-    run.report(Progress(cost, bound, run.deadline.elapsed()))
-    outcome = Outcome(plan, bound, Proof.THRESHOLD, certificate, source)
-    if cost <= bound or problem.vector_time is not None or run.deadline.expired:
-        return outcome
-    return _class_model(problem, run, outcome, certificate)
+    incumbent = Incumbent(problem, run)
+    try:
+        bound, certificate = threshold_bound(problem)
+        incumbent.prove(bound, Proof.THRESHOLD, certificate)
+        warm_start(incumbent)
+        if not incumbent.closed and problem.vector_time is None:
+            _close(incumbent)
+    except KeyboardInterrupt:
+        if incumbent.source == "none":
+            raise
+    return incumbent.outcome()
 
 
-def _class_model(
-    problem: Problem, run: Run, known: Outcome, certificate: ThresholdCertificate
-) -> Outcome:
-    """Improve on a known plan and bound by the class model."""
-    assert known.plan is not None
-    positive = [i for i in range(len(problem)) if problem.sizes[i] > 0]
-    core = problem.subproblem(positive)
-    groups = compress(core)
-    cost = known.plan.cost(problem)
-    if len(groups.sizes) * groups.num_cliques > MAX_TABLE or cost // groups.gcd > MAX_UNITS:
-        return known
-    limits = gap_fixing(groups, cost)
-    entries = num_entries(groups, limits)
-    if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
-        return known
-    model = ClassModel(groups, limits)
-    model.require_cost(known.bound, cost)
-    model.add_hint(
-        _classes_of(core, [known.plan.shared[i] for i in positive], groups.sizes.tolist())
-    )
-    best = {"objective": cost, "bound": known.bound}
+@dataclass(frozen=True)
+class Core:
+    """The buffers of positive size, compressed.
 
-    def report(key: str, value: int) -> None:
-        best[key] = value
-        run.report(Progress(best["objective"], best["bound"], run.deadline.elapsed()))
+    Parameters
+    ----------
+    indices
+        Their indices in the whole problem.
+    problem, groups
+        The problem of these buffers, and its groups.
+    """
 
-    solved = run_cpsat(
-        model.model,
-        seconds=run.deadline.remaining(),
-        workers=run.workers,
-        seed=run.seed,
-        on_bound=lambda value: report("bound", max(known.bound, value * groups.gcd)),
-        on_objective=lambda value: report("objective", value * groups.gcd),
-    )
-    bound = max(known.bound, solved.bound * groups.gcd)
-    plan, source = known.plan, known.source
-    if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
-        found = plan_from_classes(core, model.classes(solved.solver.value))
-        labels = [-1 - index for index in range(len(problem))]  # empty buffers stay alone
-        for index, label in zip(positive, found.shared, strict=True):
-            labels[index] = label
-        candidate = SharingPlan.of(labels)
-        if candidate.cost(problem) < cost:
-            plan, source = candidate, "cp-sat"
-    if bound > known.bound:
-        return Outcome(plan, bound, Proof.CP_SAT, None, source, solved.seconds)
-    return Outcome(plan, bound, Proof.THRESHOLD, certificate, source, solved.seconds)
+    indices: IntArray
+    problem: Problem
+    groups: Groups
+
+    @classmethod
+    def of(cls, problem: Problem) -> Core:
+        """Return the core of a problem."""
+        indices = np.flatnonzero(problem.sizes > 0)
+        core = problem.subproblem(indices.tolist())
+        return cls(indices, core, compress(core))
+
+    def plan(self, whole: Problem, placement: Placement) -> SharingPlan:
+        """Return a placement as a plan of the whole problem."""
+        return plan_of(whole, self.indices, self.problem, placement)
+
+    def classes(self, plan: SharingPlan) -> list[int]:
+        """Return buffer index -> class of a plan: the rank of its shared buffer's largest size."""
+        rank = {size: k for k, size in enumerate(self.groups.sizes.tolist())}
+        shared = [plan.shared[i] for i in self.indices.tolist()]
+        largest: dict[int, int] = {}
+        for number, size in zip(shared, self.problem.sizes.tolist(), strict=True):
+            largest[number] = max(largest.get(number, 0), size)
+        return [rank[largest[number]] for number in shared]
 
 
-def _classes_of(problem: Problem, shared: list[int], sizes: list[int]) -> list[int]:
-    """Return buffer index -> class: the rank of the largest size in its shared buffer."""
-    rank = {size: k for k, size in enumerate(sizes)}
-    largest: dict[int, int] = {}
-    for index, number in enumerate(shared):
-        largest[number] = max(largest.get(number, 0), int(problem.sizes[index]))
-    return [rank[largest[number]] for number in shared]
+def _close(incumbent: Incumbent) -> None:
+    """Close the gap by the class model, as far as time and memory allow."""
+    core = Core.of(incumbent.problem)
+    groups, run = core.groups, incumbent.run
+    if len(groups.sizes) * groups.num_cliques > MAX_TABLE or run.deadline.expired:
+        return
+    if incumbent.cost // groups.gcd > MAX_UNITS:
+        return
+    relaxation = None
+    for depth in depths(groups, gap_fixing(groups, incumbent.cost)):
+        relaxation = _relax(incumbent, core, depth)
+        if incumbent.closed or run.deadline.expired:
+            return
+    _search(incumbent, core, relaxation)
+
+
+def _relax(incumbent: Incumbent, core: Core, depth: int) -> Relaxation | None:
+    """Improve bound and plan by the relaxation of the largest sizes."""
+    groups, run, problem = core.groups, incumbent.run, incumbent.problem
+    # All plans up to the best known one, which keeps the relaxation feasible.
+    limits = gap_fixing(groups, incumbent.cost)
+    if len(allowed_pairs(groups, limits)) > MAX_PAIRS:
+        return None
+    below = incumbent.cost + 1
+    started = run.deadline.elapsed()
+    relaxation = relax(groups, limits, depth, below, run.deadline.remaining())
+    incumbent.solve_seconds += run.deadline.elapsed() - started
+    if relaxation is None:
+        return None
+    incumbent.prove(relaxation.certificate.bound(problem), Proof.LP_DUAL, relaxation.certificate)
+    if not incumbent.closed:
+        found = round_relaxation(
+            groups, relaxation.pairs, relaxation.placed, relaxation.at_least,
+            incumbent.cost, run.deadline,
+        )  # fmt: skip
+        if found is not None:
+            incumbent.offer(core.plan(problem, found), "lp-rounding")
+    return relaxation
+
+
+def _search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
+    """Close the gap by CP-SAT at targets from the bound up."""
+    groups, run, problem = core.groups, incumbent.run, incumbent.problem
+    relaxed = target = incumbent.bound
+    while not incumbent.closed and not run.deadline.expired:
+        hint = None
+        if relaxation is None:
+            target = incumbent.cost
+        if target >= incumbent.cost:
+            target, hint = incumbent.cost, core.classes(incumbent.plan)
+        answer = ask(groups, relaxation, target, incumbent.bound, run, hint)
+        incumbent.solve_seconds += answer.seconds
+        if answer.classes is not None:
+            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
+            incumbent.offer(core.plan(problem, placement), "cp-sat")
+        incumbent.prove(answer.bound, Proof.CP_SAT)
+        if answer.status is not Status.INFEASIBLE:
+            return
+        target = next_target(groups, target, relaxed, incumbent.cost)
 
 
 SHARING.add(
     Algorithm(
         "optimal",
-        "best heuristic, then CP-SAT on the class model until proven",
+        "best heuristic, then the relaxation and CP-SAT on the class model until proven",
         solve_optimal,
         proves=True,
         vector_time=True,

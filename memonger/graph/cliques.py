@@ -1,0 +1,120 @@
+"""Time compressed to maximal cliques, identical buffers merged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from memonger.problem import IntArray, Problem
+
+
+def clique_times(problem: Problem) -> IntArray:
+    """Return the times of the maximal cliques: all sets of live buffers that no other contains.
+
+    They lie at the starts that some end follows before the next start. O(n log n).
+    """
+    starts = np.unique(problem.starts)
+    ends = np.sort(problem.ends)
+    following = np.append(starts[1:], np.iinfo(np.int64).max)
+    # ends in (start, next start], half-open ranges: the buffer is live at `start`, over after
+    first_end = np.searchsorted(ends, starts, side="right")
+    has_end = first_end < len(ends)
+    following_end = ends[np.minimum(first_end, len(ends) - 1)]
+    maximal = has_end & (following_end <= following)
+    return starts[maximal]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Buffers over compressed time, identical ones merged.
+
+    Parameters
+    ----------
+    first, last
+        Live range of each group in clique indices, both **inclusive**, shape (groups,).
+    level
+        Index of the group's size among the distinct sizes, 0 the largest, shape (groups,).
+    members
+        Buffer indices of each group; the multiplicity is their number.
+    sizes
+        Distinct sizes w_1 > ... > w_D, bytes.
+    times
+        A time of each maximal clique, ascending.
+    floor
+        The next smaller size, bytes: 0 unless smaller buffers were left out.
+    """
+
+    first: IntArray
+    last: IntArray
+    level: IntArray
+    members: tuple[tuple[int, ...], ...]
+    sizes: IntArray
+    times: IntArray
+    floor: int = 0
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @property
+    def num_cliques(self) -> int:
+        """Number of maximal cliques."""
+        return len(self.times)
+
+    @cached_property
+    def multiplicity(self) -> IntArray:
+        """Number of buffers in each group, shape (groups,)."""
+        return np.array([len(group) for group in self.members], dtype=np.int64)
+
+    @cached_property
+    def steps(self) -> IntArray:
+        """Differences w_k - w_(k+1), with w_(D+1) = floor."""
+        steps: IntArray = self.sizes - np.append(self.sizes[1:], self.floor)
+        return steps
+
+    @cached_property
+    def gcd(self) -> int:
+        """Greatest common divisor of the sizes: every cost is a multiple of it."""
+        return math.gcd(*self.sizes.tolist(), self.floor)
+
+    @cached_property
+    def counts(self) -> IntArray:
+        """``counts[k, q]``: live buffers of at least w_k in clique q, shape (D, cliques)."""
+        change = np.zeros((len(self.sizes), self.num_cliques + 1), dtype=np.int32)
+        np.add.at(change, (self.level, self.first), self.multiplicity)
+        np.subtract.at(change, (self.level, self.last + 1), self.multiplicity)
+        counts: IntArray = np.cumsum(
+            np.cumsum(change[:, :-1], axis=1, dtype=np.int32), axis=0, dtype=np.int32
+        )
+        return counts
+
+    def truncate(self, depth: int) -> Groups:
+        """Return the groups of the ``depth`` largest sizes, over the same cliques.
+
+        Their members keep the indices of their buffers.
+        """
+        kept = np.flatnonzero(self.level < depth)
+        floor = int(self.sizes[depth]) if depth < len(self.sizes) else self.floor
+        members = tuple(self.members[g] for g in kept.tolist())
+        return Groups(
+            self.first[kept], self.last[kept], self.level[kept], members,
+            self.sizes[:depth], self.times, floor,
+        )  # fmt: skip
+
+
+def compress(problem: Problem) -> Groups:
+    """Return the groups of a problem whose buffers all have a positive size."""
+    times = clique_times(problem)
+    first = np.searchsorted(times, problem.starts, side="left")
+    last = np.searchsorted(times, problem.ends, side="left") - 1
+    sizes = np.unique(problem.sizes)[::-1].copy()
+    level = np.searchsorted(-sizes, -problem.sizes)
+    merged: dict[tuple[int, int, int], list[int]] = {}
+    keys = zip(first.tolist(), last.tolist(), level.tolist(), strict=True)
+    for buffer, key in enumerate(keys):
+        merged.setdefault(key, []).append(buffer)
+    columns = np.array(list(merged), dtype=np.int64).reshape(-1, 3).T
+    members = tuple(tuple(group) for group in merged.values())
+    return Groups(columns[0], columns[1], columns[2], members, sizes, times)
