@@ -83,9 +83,11 @@ def relax(
     if depth < len(groups.sizes):
         part, own = groups.truncate(depth), limits.truncate(groups, depth)
     lp = build_class_lp(part, own)
-    # The solver's tolerances are absolute: costs near 1. A power of two loses no digit.
-    scale = 2.0 ** (COST_BITS - (int(part.sizes[0]) // part.gcd).bit_length())
-    solution = run_lp(lp.cost * scale, lp.matrix, lp.right, lp.low, lp.high, seconds)
+    # The solver's tolerances are absolute: costs near 1 (a power of two loses no digit), and none
+    # for M_k that gap fixing leaves no choice, however large: they would drown the others.
+    cost = np.where(lp.low < lp.high, lp.cost, 0.0)
+    scale = 2.0 ** (COST_BITS - int(cost.max()).bit_length())
+    solution = run_lp(cost * scale, lp.matrix, lp.right, lp.low, lp.high, seconds)
     if solution.status is not LpStatus.SOLVED:
         return None
     prices = exact_prices(part, own, lp, solution.duals / scale)
