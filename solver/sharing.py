@@ -15,8 +15,8 @@ from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.result import Proof, Status
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.incumbent import Incumbent
-from memonger.solver.presolve import allowed_pairs, gap_fixing
-from memonger.solver.relaxation import Relaxation, depths, relax
+from memonger.solver.presolve import Pairs, allowed_pairs, gap_fixing
+from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
 from memonger.solver.rounding import round_relaxation
 from memonger.solver.target import ask, next_target
 
@@ -106,6 +106,13 @@ class Core:
             largest[number] = max(largest.get(number, 0), size)
         return [rank[largest[number]] for number in shared]
 
+    def pairs(self, plan: SharingPlan) -> Pairs:
+        """Return the groups and classes of a plan, one pair a buffer."""
+        classes = np.array(self.classes(plan), dtype=np.int64)
+        members = [np.array(group) for group in self.groups.members]
+        group = np.repeat(np.arange(len(members)), self.groups.multiplicity)
+        return Pairs(group, classes[np.concatenate(members)])
+
 
 def _close(incumbent: Incumbent) -> None:
     """Close the gap by the class model, as far as time and memory allow."""
@@ -115,36 +122,46 @@ def _close(incumbent: Incumbent) -> None:
         return
     if incumbent.cost // groups.gcd > MAX_UNITS:
         return
-    relaxation = None
-    for depth in depths(groups, gap_fixing(groups, incumbent.cost)):
-        relaxation = _relax(incumbent, core, depth)
-        if incumbent.closed or run.deadline.expired:
-            return
-    _search(incumbent, core, relaxation)
-
-
-def _relax(incumbent: Incumbent, core: Core, depth: int) -> Relaxation | None:
-    """Improve bound and plan by the relaxation of the largest sizes."""
-    groups, run, problem = core.groups, incumbent.run, incumbent.problem
-    # All plans up to the best known one, which keeps the relaxation feasible.
-    limits = gap_fixing(groups, incumbent.cost)
-    if len(allowed_pairs(groups, limits)) > MAX_PAIRS:
-        return None
-    below = incumbent.cost + 1
-    started = run.deadline.elapsed()
-    relaxation = relax(groups, limits, depth, below, run.deadline.remaining())
-    incumbent.solve_seconds += run.deadline.elapsed() - started
-    if relaxation is None:
-        return None
-    incumbent.prove(relaxation.certificate.bound(problem), Proof.LP_DUAL, relaxation.certificate)
+    relaxation = _relax(incumbent, core)
     if not incumbent.closed:
-        found = round_relaxation(
-            groups, relaxation.pairs, relaxation.placed, relaxation.at_least,
-            incumbent.cost, run.deadline,
-        )  # fmt: skip
+        _search(incumbent, core, relaxation)
+
+
+def _relax(incumbent: Incumbent, core: Core) -> Relaxation | None:
+    """Improve bound and plan by the relaxation; return it if it was solved to the end."""
+    groups, run = core.groups, incumbent.run
+    columns: IntArray | None = None
+    while not run.deadline.expired:
+        # All plans up to the best known one: it keeps the relaxation feasible.
+        limits = gap_fixing(groups, incumbent.cost)
+        pairs = allowed_pairs(groups, limits)
+        if len(pairs) > MAX_PAIRS:
+            return None
+        if columns is None:
+            columns = first_columns(groups, pairs)
+        columns = np.union1d(columns, keys(groups, core.pairs(incumbent.plan)))
+        started = run.deadline.elapsed()
+        relaxation = relax(groups, limits, columns, incumbent.cost + 1, run.deadline.remaining())
+        incumbent.solve_seconds += run.deadline.elapsed() - started
+        if relaxation is None:
+            return None
+        _take(incumbent, core, relaxation)
+        if incumbent.closed:
+            return None
+        if relaxation.solved:
+            return relaxation
+        columns = np.concatenate([columns, relaxation.missing, relaxation.nearly])
+    return None
+
+
+def _take(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
+    """Take the bound that a relaxation proves, and the plan that it rounds to."""
+    problem, certificate = incumbent.problem, relaxation.certificate
+    incumbent.prove(certificate.bound(problem), Proof.LP_DUAL, certificate)
+    if not incumbent.closed:
+        found = round_relaxation(core.groups, relaxation, incumbent.cost, incumbent.run.deadline)
         if found is not None:
             incumbent.offer(core.plan(problem, found), "lp-rounding")
-    return relaxation
 
 
 def _search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:

@@ -43,8 +43,6 @@ class Groups:
         Distinct sizes w_1 > ... > w_D, bytes.
     times
         A time of each maximal clique, ascending.
-    floor
-        The next smaller size, bytes: 0 unless smaller buffers were left out.
     """
 
     first: IntArray
@@ -53,7 +51,6 @@ class Groups:
     members: tuple[tuple[int, ...], ...]
     sizes: IntArray
     times: IntArray
-    floor: int = 0
 
     def __len__(self) -> int:
         return len(self.members)
@@ -70,14 +67,14 @@ class Groups:
 
     @cached_property
     def steps(self) -> IntArray:
-        """Differences w_k - w_(k+1), with w_(D+1) = floor."""
-        steps: IntArray = self.sizes - np.append(self.sizes[1:], self.floor)
+        """Differences w_k - w_(k+1), with w_(D+1) = 0."""
+        steps: IntArray = self.sizes - np.append(self.sizes[1:], 0)
         return steps
 
     @cached_property
     def gcd(self) -> int:
         """Greatest common divisor of the sizes: every cost is a multiple of it."""
-        return math.gcd(*self.sizes.tolist(), self.floor)
+        return math.gcd(*self.sizes.tolist())
 
     @cached_property
     def counts(self) -> IntArray:
@@ -89,19 +86,6 @@ class Groups:
             np.cumsum(change[:, :-1], axis=1, dtype=np.int32), axis=0, dtype=np.int32
         )
         return counts
-
-    def truncate(self, depth: int) -> Groups:
-        """Return the groups of the ``depth`` largest sizes, over the same cliques.
-
-        Their members keep the indices of their buffers.
-        """
-        kept = np.flatnonzero(self.level < depth)
-        floor = int(self.sizes[depth]) if depth < len(self.sizes) else self.floor
-        members = tuple(self.members[g] for g in kept.tolist())
-        return Groups(
-            self.first[kept], self.last[kept], self.level[kept], members,
-            self.sizes[:depth], self.times, floor,
-        )  # fmt: skip
 
 
 def compress(problem: Problem) -> Groups:
