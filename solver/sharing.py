@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 import memonger.heuristics.sharing_table  # noqa: F401  (registers the warm starts)
-from memonger.graph.cliques import Groups, compress
-from memonger.heuristics.class_load import Placement, plan_of
-from memonger.plan import SharingPlan
 from memonger.problem import IntArray, Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
-from memonger.result import Proof, Status
+from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
+from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent
-from memonger.solver.presolve import Pairs, allowed_pairs, gap_fixing
+from memonger.solver.presolve import allowed_pairs, gap_fixing
 from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
 from memonger.solver.rounding import round_relaxation
-from memonger.solver.target import ask, next_target
+from memonger.solver.target import search
 
 # Cheap ones first; each is run unless a plan meets the bound already.
 WARM_STARTS = (
@@ -26,12 +22,8 @@ WARM_STARTS = (
     "caffe2-greedy",
 )  # fmt: skip
 
-# Entries of the table (sizes x cliques) that presolve and class-load first fit work on.
-MAX_TABLE = 20_000_000
 # Columns of the relaxation; above it takes too much memory.
 MAX_PAIRS = 2_000_000
-# CP-SAT reports bounds as floats: exact below 2^53.
-MAX_UNITS = 2**52
 
 
 def warm_start(incumbent: Incumbent) -> None:
@@ -70,61 +62,14 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     return incumbent.outcome()
 
 
-@dataclass(frozen=True)
-class Core:
-    """The buffers of positive size, compressed.
-
-    Parameters
-    ----------
-    indices
-        Their indices in the whole problem.
-    problem, groups
-        The problem of these buffers, and its groups.
-    """
-
-    indices: IntArray
-    problem: Problem
-    groups: Groups
-
-    @classmethod
-    def of(cls, problem: Problem) -> Core:
-        """Return the core of a problem."""
-        indices = np.flatnonzero(problem.sizes > 0)
-        core = problem.subproblem(indices.tolist())
-        return cls(indices, core, compress(core))
-
-    def plan(self, whole: Problem, placement: Placement) -> SharingPlan:
-        """Return a placement as a plan of the whole problem."""
-        return plan_of(whole, self.indices, self.problem, placement)
-
-    def classes(self, plan: SharingPlan) -> list[int]:
-        """Return buffer index -> class of a plan: the rank of its shared buffer's largest size."""
-        rank = {size: k for k, size in enumerate(self.groups.sizes.tolist())}
-        shared = [plan.shared[i] for i in self.indices.tolist()]
-        largest: dict[int, int] = {}
-        for number, size in zip(shared, self.problem.sizes.tolist(), strict=True):
-            largest[number] = max(largest.get(number, 0), size)
-        return [rank[largest[number]] for number in shared]
-
-    def pairs(self, plan: SharingPlan) -> Pairs:
-        """Return the groups and classes of a plan, one pair a buffer."""
-        classes = np.array(self.classes(plan), dtype=np.int64)
-        members = [np.array(group) for group in self.groups.members]
-        group = np.repeat(np.arange(len(members)), self.groups.multiplicity)
-        return Pairs(group, classes[np.concatenate(members)])
-
-
 def _close(incumbent: Incumbent) -> None:
     """Close the gap by the class model, as far as time and memory allow."""
     core = Core.of(incumbent.problem)
-    groups, run = core.groups, incumbent.run
-    if len(groups.sizes) * groups.num_cliques > MAX_TABLE or run.deadline.expired:
-        return
-    if incumbent.cost // groups.gcd > MAX_UNITS:
+    if core is None:
         return
     relaxation = _relax(incumbent, core)
     if not incumbent.closed:
-        _search(incumbent, core, relaxation)
+        search(incumbent, core, relaxation)
 
 
 def _relax(incumbent: Incumbent, core: Core) -> Relaxation | None:
@@ -162,27 +107,6 @@ def _take(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
         found = round_relaxation(core.groups, relaxation, incumbent.cost, incumbent.run.deadline)
         if found is not None:
             incumbent.offer(core.plan(problem, found), "lp-rounding")
-
-
-def _search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
-    """Close the gap by CP-SAT at targets from the bound up."""
-    groups, run, problem = core.groups, incumbent.run, incumbent.problem
-    relaxed = target = incumbent.bound
-    while not incumbent.closed and not run.deadline.expired:
-        hint = None
-        if relaxation is None:
-            target = incumbent.cost
-        if target >= incumbent.cost:
-            target, hint = incumbent.cost, core.classes(incumbent.plan)
-        answer = ask(groups, relaxation, target, incumbent.bound, run, hint)
-        incumbent.solve_seconds += answer.seconds
-        if answer.classes is not None:
-            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
-            incumbent.offer(core.plan(problem, placement), "cp-sat")
-        incumbent.prove(answer.bound, Proof.CP_SAT)
-        if answer.status is not Status.INFEASIBLE:
-            return
-        target = next_target(groups, target, relaxed, incumbent.cost)
 
 
 SHARING.add(
