@@ -11,6 +11,7 @@ from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent
+from memonger.solver.parallel import search_parallel
 from memonger.solver.presolve import allowed_pairs, gap_fixing
 from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
 from memonger.solver.rounding import round_relaxation
@@ -45,7 +46,7 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     The threshold bound comes first: where a heuristic meets it, that is the proof. Next the
     relaxation of the class model: its prices are a bound, and its values, rounded and filled up,
     are a plan. What is left is searched by CP-SAT at targets from the relaxation's value up.
-    Vector time is exact only where the threshold bound is met.
+    In vector time the class model is searched with antichains in place of cliques.
 
     Ctrl-C ends the run early, with the best plan and bound so far.
     """
@@ -54,7 +55,7 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
         bound, certificate = threshold_bound(problem)
         incumbent.prove(bound, Proof.THRESHOLD, certificate)
         warm_start(incumbent)
-        if not incumbent.closed and problem.vector_time is None:
+        if not incumbent.closed:
             _close(incumbent)
     except KeyboardInterrupt:
         if incumbent.source == "none":
@@ -66,6 +67,9 @@ def _close(incumbent: Incumbent) -> None:
     """Close the gap by the class model, as far as time and memory allow."""
     core = Core.of(incumbent.problem)
     if core is None:
+        return
+    if incumbent.problem.vector_time is not None:
+        search_parallel(incumbent, core)
         return
     relaxation = _relax(incumbent, core)
     if not incumbent.closed:

@@ -89,16 +89,23 @@ class Groups:
 
 
 def compress(problem: Problem) -> Groups:
-    """Return the groups of a problem whose buffers all have a positive size."""
+    """Return the groups of a problem whose buffers all have a positive size.
+
+    In vector time identical buffers are those whose vectors are equal too; the cliques are those
+    of program order.
+    """
     times = clique_times(problem)
     first = np.searchsorted(times, problem.starts, side="left")
     last = np.searchsorted(times, problem.ends, side="left") - 1
     sizes = np.unique(problem.sizes)[::-1].copy()
     level = np.searchsorted(-sizes, -problem.sizes)
-    merged: dict[tuple[int, int, int], list[int]] = {}
-    keys = zip(first.tolist(), last.tolist(), level.tolist(), strict=True)
-    for buffer, key in enumerate(keys):
+    rows = [first, last, level]
+    if problem.vector_time is not None:
+        vectors = np.hstack([problem.vector_time.start, problem.vector_time.end])
+        rows.append(np.unique(vectors, axis=0, return_inverse=True)[1].reshape(-1))
+    merged: dict[tuple[int, ...], list[int]] = {}
+    for buffer, key in enumerate(zip(*(row.tolist() for row in rows), strict=True)):
         merged.setdefault(key, []).append(buffer)
-    columns = np.array(list(merged), dtype=np.int64).reshape(-1, 3).T
+    heads = np.array([group[0] for group in merged.values()], dtype=np.int64)
     members = tuple(tuple(group) for group in merged.values())
-    return Groups(columns[0], columns[1], columns[2], members, sizes, times)
+    return Groups(first[heads], last[heads], level[heads], members, sizes, times)
