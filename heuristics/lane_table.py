@@ -59,7 +59,7 @@ def fill(
     -----
     O(n k) for k shared buffers, besides the cells that are filled and looked at.
     """
-    times = clique_times(problem)
+    times = clique_times(problem.starts, problem.ends)
     first = np.searchsorted(times, problem.starts)
     last = np.searchsorted(times, problem.ends) - 1
     table = np.zeros((16, max(1, len(times))), np.int32)

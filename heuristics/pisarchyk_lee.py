@@ -33,7 +33,7 @@ def breadth_order(problem: Problem) -> IntArray:
 
     A buffer's turn comes with the busiest time that it is live at, the earliest of equal ones.
     """
-    times = clique_times(problem)
+    times = clique_times(problem.starts, problem.ends)
     first = np.searchsorted(times, problem.starts)
     last = np.searchsorted(times, problem.ends) - 1
     change = np.zeros(len(times) + 1, dtype=np.int64)

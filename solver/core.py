@@ -50,6 +50,13 @@ class Core:
         """Return a placement as a plan of the whole problem."""
         return plan_of(whole, self.indices, self.problem, placement)
 
+    def whole(self, problem: Problem, plan: SharingPlan) -> SharingPlan:
+        """Return a plan of the core as one of the whole problem: empty buffers stay alone."""
+        labels = [-1 - index for index in range(len(problem))]
+        for index, label in zip(self.indices.tolist(), plan.shared, strict=True):
+            labels[index] = label
+        return SharingPlan.of(labels)
+
     def classes(self, plan: SharingPlan) -> list[int]:
         """Return buffer index -> class of a plan: the rank of its shared buffer's largest size."""
         rank = {size: k for k, size in enumerate(self.groups.sizes.tolist())}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
@@ -17,6 +19,7 @@ from memonger.solver.chains import conflict_cliques, conflicts, order_matrix
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.core import Core
 from memonger.solver.cpsat import run_cpsat
+from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.parallel import MAX_BUFFERS, respects_program_order, search_parallel
 from memonger.solver.presolve import gap_fixing
@@ -42,10 +45,12 @@ def _run(problem: Problem, run: Run, close: Close) -> Outcome:
 
 
 def _by_classes(incumbent: Incumbent, core: Core) -> None:
-    if incumbent.problem.vector_time is None:
-        search(incumbent, core, None)
-    else:
+    if incumbent.problem.vector_time is not None:
         search_parallel(incumbent, core)
+    elif incumbent.problem.in_place:
+        search_in_place(incumbent, core)
+    else:
+        search(incumbent, core, None)
 
 
 def _by_bins(incumbent: Incumbent, core: Core) -> None:
@@ -53,7 +58,7 @@ def _by_bins(incumbent: Incumbent, core: Core) -> None:
     limits = gap_fixing(groups, incumbent.cost)
     cliques: Sequence[Sequence[int]]
     if core.problem.vector_time is None:
-        cliques = maximal_cliques(groups, range(len(groups)))
+        cliques = [*maximal_cliques(groups, range(len(groups))), *_late_conflicts(core)]
     else:
         before = order_matrix(core.problem) if len(core.problem) <= MAX_BUFFERS else None
         if before is None or not respects_program_order(core.problem, before):
@@ -80,13 +85,24 @@ def _by_bins(incumbent: Incumbent, core: Core) -> None:
     )
     incumbent.solve_seconds += solved.seconds
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
-        labels = [-1 - index for index in range(len(incumbent.problem))]
-        for index, label in zip(
-            core.indices.tolist(), model.plan(solved.solver.value).shared, strict=True
-        ):
-            labels[index] = label
-        incumbent.offer(SharingPlan.of(labels), "cp-sat")
+        found = model.plan(solved.solver.value)
+        incumbent.offer(core.whole(incumbent.problem, found), "cp-sat")
     incumbent.prove(solved.bound * unit, Proof.CP_SAT)
+
+
+def _late_conflicts(core: Core) -> list[list[int]]:
+    """Return conflicts at the last operator of buffers that may be taken over there.
+
+    The groups free such buffers one operator earlier, for all buffers that begin there.
+    """
+    problem = core.problem
+    group_of = {i: g for g, members in enumerate(core.groups.members) for i in members}
+    found = []
+    for taken in sorted({p for p, _ in problem.in_place}):
+        for other in np.flatnonzero(problem.starts == problem.ends[taken] - 1).tolist():
+            if (taken, other) not in problem.takes_over:
+                found.append([group_of[taken], group_of[other]])
+    return found
 
 
 SHARING.add(

@@ -10,6 +10,7 @@ from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.core import Core
+from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.parallel import search_parallel
 from memonger.solver.presolve import allowed_pairs, gap_fixing
@@ -72,7 +73,11 @@ def _close(incumbent: Incumbent) -> None:
         search_parallel(incumbent, core)
         return
     relaxation = _relax(incumbent, core)
-    if not incumbent.closed:
+    if incumbent.closed:
+        return
+    if incumbent.problem.in_place:
+        search_in_place(incumbent, core)
+    else:
         search(incumbent, core, relaxation)
 
 

@@ -11,13 +11,12 @@ import numpy as np
 from memonger.problem import IntArray, Problem
 
 
-def clique_times(problem: Problem) -> IntArray:
+def clique_times(starts: IntArray, ends: IntArray) -> IntArray:
     """Return the times of the maximal cliques: all sets of live buffers that no other contains.
 
     They lie at the starts that some end follows before the next start. O(n log n).
     """
-    starts = np.unique(problem.starts)
-    ends = np.sort(problem.ends)
+    starts, ends = np.unique(starts), np.sort(ends)
     following = np.append(starts[1:], np.iinfo(np.int64).max)
     # ends in (start, next start], half-open ranges: the buffer is live at `start`, over after
     first_end = np.searchsorted(ends, starts, side="right")
@@ -91,18 +90,24 @@ class Groups:
 def compress(problem: Problem) -> Groups:
     """Return the groups of a problem whose buffers all have a positive size.
 
-    In vector time identical buffers are those whose vectors are equal too; the cliques are those
-    of program order.
+    Buffers are live until they are freed: where some may be taken over in place this is a
+    relaxation. In vector time identical buffers are those whose vectors are equal too; the
+    cliques are those of program order.
     """
-    times = clique_times(problem)
+    times = clique_times(problem.starts, problem.freed)
     first = np.searchsorted(times, problem.starts, side="left")
-    last = np.searchsorted(times, problem.ends, side="left") - 1
+    last = np.searchsorted(times, problem.freed, side="left") - 1
     sizes = np.unique(problem.sizes)[::-1].copy()
     level = np.searchsorted(-sizes, -problem.sizes)
     rows = [first, last, level]
     if problem.vector_time is not None:
         vectors = np.hstack([problem.vector_time.start, problem.vector_time.end])
         rows.append(np.unique(vectors, axis=0, return_inverse=True)[1].reshape(-1))
+    if problem.in_place:  # buffers of pairs are no two alike
+        apart = np.zeros(len(problem), dtype=np.int64)
+        paired = sorted({i for pair in problem.in_place for i in pair})
+        apart[paired] = np.arange(1, len(paired) + 1)
+        rows.append(apart)
     merged: dict[tuple[int, ...], list[int]] = {}
     for buffer, key in enumerate(zip(*(row.tolist() for row in rows), strict=True)):
         merged.setdefault(key, []).append(buffer)

@@ -29,7 +29,7 @@ def test_clique_times(problem):
     """One time for every maximal set of live buffers, in the order of time."""
     sets = set(live_sets(problem))
     maximal = {s for s in sets if s and not any(s < other for other in sets)}
-    times = clique_times(problem).tolist()
+    times = clique_times(problem.starts, problem.ends).tolist()
     assert times == sorted(set(times))
     found = [live_sets(problem)[time] for time in times]
     assert len(found) == len(set(found))
@@ -55,7 +55,7 @@ def test_compress(problem):
     assert groups.steps.sum() == groups.sizes[0]
     assert all(size % groups.gcd == 0 for size in groups.sizes.tolist())
     assert len(groups) == len(groups.members)
-    times = clique_times(problem)
+    times = clique_times(problem.starts, problem.ends)
     for k, size in enumerate(groups.sizes):
         for q, time in enumerate(times):
             expected = sum(b.size >= size and b.start <= time < b.end for b in problem.buffers)
