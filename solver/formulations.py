@@ -14,7 +14,6 @@ from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.result import Proof, Status
 from memonger.solver.binpacking import BinPackingModel
-from memonger.solver.bounds import threshold_bound
 from memonger.solver.chains import conflict_cliques, conflicts, order_matrix
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.core import Core
@@ -23,7 +22,7 @@ from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.parallel import MAX_BUFFERS, respects_program_order, search_parallel
 from memonger.solver.presolve import gap_fixing
-from memonger.solver.sharing import warm_start
+from memonger.solver.stages import warm_start
 from memonger.solver.target import MAX_ENTRIES, search
 
 Close = Callable[[Incumbent, Core], None]
@@ -32,8 +31,6 @@ Close = Callable[[Incumbent, Core], None]
 def _run(problem: Problem, run: Run, close: Close) -> Outcome:
     incumbent = Incumbent(problem, run)
     try:
-        bound, certificate = threshold_bound(problem)
-        incumbent.prove(bound, Proof.THRESHOLD, certificate)
         warm_start(incumbent)
         core = None if incumbent.closed else Core.of(problem)
         if core is not None:
