@@ -60,3 +60,14 @@ def test_in_place_is_asked_for(memonger, folder):
     assert (
         memonger("solve", pair, "--in-place", "--alignment", "64", "--json").data["objective"] == 64
     )
+
+
+def test_check_knows_the_pairs(memonger, folder):
+    data = problem_data([(8, 0, 3), (8, 2, 4)])
+    plain = write(folder / "plain.json", data)
+    pair = write(folder / "pair.json", {**data, "in_place": [["b0", "b1"]]})
+    memonger("solve", pair, "--in-place", "-o", "both.json")
+    memonger("solve", pair, "-o", "none.json")
+    assert memonger("check", pair, "both.json").code == 0
+    assert memonger("check", pair, "none.json").code == 0
+    assert "in place" in memonger("check", plain, "both.json").is_error(3)
