@@ -9,6 +9,7 @@ import numpy as np
 
 from memonger.errors import ProblemError
 from memonger.problem import Buffer, Problem, VectorTime
+from memonger.rules import Pairs, Rules
 
 FORMAT = "memonger-problem/1"
 
@@ -39,7 +40,27 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
             entry["vector_end"] = problem.vector_time.end[index].tolist()
         buffers.append(entry)
     horizon = max((buffer.end for buffer in problem.buffers), default=0)
-    return {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
+    data = {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
+    if problem.in_place:
+        data["in_place"] = names_of(problem, problem.in_place)
+    if problem.rules:
+        data["rules"] = rules_to_json(problem)
+    return data
+
+
+def names_of(problem: Problem, pairs: Pairs) -> list[list[str]]:
+    """Return pairs of buffers by their names."""
+    return [[problem.buffers[i].name for i in pair] for pair in pairs]
+
+
+def rules_to_json(problem: Problem) -> dict[str, Any]:
+    """Return the rules of a problem as JSON data."""
+    rules = problem.rules
+    data: dict[str, Any] = {} if rules.at_most is None else {"at_most": rules.at_most}
+    for key, pairs in (("together", rules.together), ("apart", rules.apart)):
+        if pairs:
+            data[key] = names_of(problem, pairs)
+    return data
 
 
 def problem_from_json(data: object, source: str = "problem") -> Problem:
@@ -48,13 +69,11 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     Raises
     ------
     ProblemError
-        If they describe none, or one with features of the arena form (pinned offsets) or
-        in-place pairs, which this version does not plan; names the buffer.
+        If they describe none, or one with features of the arena form (pinned offsets), which
+        this version does not plan; names the buffer.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
-    if data.get("in_place"):
-        raise ProblemError(f"{source}: in-place pairs are not supported by this version")
     entries = data.get("buffers")
     if not isinstance(entries, list):
         raise ProblemError(f"{source}: 'buffers' must be a list")
@@ -65,7 +84,10 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     name = str(data.get("name", ""))
     try:
         vector_time = _vector_time(vectors)
-        problem = Problem(tuple(buffers), name, vector_time)
+        index = {buffer.name: i for i, buffer in enumerate(buffers)}
+        in_place = _pairs(data.get("in_place") or [], index, "in_place")
+        rules = _rules(data.get("rules") or {}, index)
+        problem = Problem(tuple(buffers), name, vector_time, in_place, rules)
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
     _check_order(problem, source)
@@ -86,6 +108,30 @@ def _check_order(problem: Problem, source: str) -> None:
                 f"{source}: {buffer.name!r} and {other!r} are live together by 'start' and 'end', "
                 "but not by their vector times"
             )
+
+
+def _pairs(names: object, index: Mapping[str, int], key: str) -> Pairs:
+    if not isinstance(names, list):
+        raise ProblemError(f"{key!r} must be a list of pairs of names")
+    pairs = []
+    for pair in names:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ProblemError(f"{key!r} must be a list of pairs of names")
+        for name in pair:
+            if not isinstance(name, str) or name not in index:
+                raise ProblemError(f"{key!r}: pair {pair}: there is no buffer {name!r}")
+        pairs.append((index[pair[0]], index[pair[1]]))
+    return tuple(pairs)
+
+
+def _rules(data: object, index: Mapping[str, int]) -> Rules:
+    if not isinstance(data, Mapping) or set(data) - {"at_most", "together", "apart"}:
+        raise ProblemError("'rules' must be an object with 'at_most', 'together' or 'apart'")
+    at_most = data.get("at_most")
+    if at_most is not None and type(at_most) is not int:
+        raise ProblemError(f"'at_most' must be an integer, got {at_most!r}")
+    together, apart = (_pairs(data.get(key, []), index, key) for key in ("together", "apart"))
+    return Rules(at_most, together, apart)
 
 
 def _buffer(entry: object, where: str) -> Buffer:

@@ -51,7 +51,7 @@ class ThresholdCertificate:
             by_time.setdefault(time, []).append(k)
         total = 0
         for time, levels in by_time.items():
-            live = np.flatnonzero((problem.starts <= time) & (time < problem.ends))
+            live = np.flatnonzero((problem.starts <= time) & (time < problem.freed))
             for k in levels:
                 total += steps[k] * int((problem.sizes[live] >= sizes[k]).sum())
             largest = live[problem.sizes[live] >= min(sizes[k] for k in levels)]

@@ -199,7 +199,7 @@ class _Core:
         positive = problem.sizes > 0
         sizes = np.unique(problem.sizes[positive])[::-1].copy()
         level = np.searchsorted(-sizes, -problem.sizes[positive])
-        return cls(problem.starts[positive], problem.ends[positive], level, sizes)
+        return cls(problem.starts[positive], problem.freed[positive], level, sizes)
 
     @property
     def steps(self) -> IntArray:

@@ -93,12 +93,12 @@ class _Triplets:
         return sparse.csr_matrix((np.concatenate(self.values), places), shape=shape)
 
 
-def build_class_lp(groups: Groups, limits: Limits) -> ClassLp:
+def build_class_lp(groups: Groups, limits: Limits, pairs: Pairs | None = None) -> ClassLp:
     """Return the relaxation for plans within the limits.
 
     Every group must have a class left in the limits. Linear in the number of pairs.
     """
-    pairs = allowed_pairs(groups, limits)
+    pairs = allowed_pairs(groups, limits) if pairs is None else pairs
     num_classes = len(groups.sizes)
     counts = len(pairs) + np.arange(num_classes)  # columns N_c
     totals = counts + num_classes  # columns M_k

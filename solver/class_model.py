@@ -82,11 +82,13 @@ class ClassModel:
     def _add_placements(self) -> None:
         """(1): every buffer is in one class."""
         of_group: list[list[Any]] = [[] for _ in range(len(self.groups))]
+        self.classes_of: list[list[int]] = [[] for _ in range(len(self.groups))]
         count = self.groups.multiplicity.tolist()
         pairs = self.reduction.pairs
         for g, c in zip(pairs.group.tolist(), pairs.kind.tolist(), strict=True):
             self.placed[g, c] = self.model.new_int_var(0, count[g], f"x{g}_{c}")
             of_group[g].append(self.placed[g, c])
+            self.classes_of[g].append(c)
         for variables, number in zip(of_group, count, strict=True):
             self.model.add(sum(variables) == number)
 
@@ -108,6 +110,16 @@ class ClassModel:
             for q in self.reduction.full.get(c, np.zeros(0, dtype=np.int64)).tolist():
                 live = [g for g in members if self.groups.first[g] <= q <= self.groups.last[g]]
                 self.model.add(sum(self.placed[g, c] for g in live) == capacity)
+
+    def add_cliques(self, cliques: Sequence[Sequence[int]]) -> None:
+        """Add (2) for more sets of groups that conflict pairwise, for every class."""
+        for clique in cliques:
+            by_class: dict[int, list[Any]] = {}
+            for g in clique:
+                for c in self.classes_of[g]:
+                    by_class.setdefault(c, []).append(self.placed[g, c])
+            for c, variables in by_class.items():
+                self.model.add(sum(variables) <= self._num_in_class(c))
 
     def require_cost(self, low: int, high: int) -> None:
         """Add ``low <= cost <= high``, bytes."""

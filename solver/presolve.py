@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from memonger.graph.cliques import Groups
 from memonger.problem import IntArray
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,6 @@ class Limits:
     low: IntArray
     high: IntArray
     smallest: IntArray
-
-    def truncate(self, groups: Groups, depth: int) -> Limits:
-        """Return the limits of the groups of the ``depth`` largest sizes."""
-        return Limits(self.low[:depth], self.high[:depth], self.smallest[groups.level < depth])
 
 
 def gap_fixing(groups: Groups, cost: int) -> Limits:

@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
-import memonger.heuristics.sharing_table  # noqa: F401  (registers the warm starts)
-from memonger.graph.cliques import Groups, compress
-from memonger.heuristics.class_load import Placement, plan_of
-from memonger.plan import SharingPlan
-from memonger.problem import IntArray, Problem
+from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
-from memonger.result import Proof, Status
-from memonger.solver.bounds import threshold_bound
+from memonger.solver.constrained import solve_with_rules
+from memonger.solver.core import Core
+from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent
-from memonger.solver.presolve import allowed_pairs, gap_fixing
-from memonger.solver.relaxation import Relaxation, depths, relax
-from memonger.solver.rounding import round_relaxation
-from memonger.solver.target import ask, next_target
-
-# Cheap ones first; each is run unless a plan meets the bound already.
-WARM_STARTS = (
-    "sweep", "sweep-reverse", "class-load", "by-size", "by-size-tight", "best-fit",
-    "caffe2-greedy",
-)  # fmt: skip
-
-# Entries of the table (sizes x cliques) that presolve and class-load first fit work on.
-MAX_TABLE = 20_000_000
-# Columns of the relaxation; above it takes too much memory.
-MAX_PAIRS = 2_000_000
-# CP-SAT reports bounds as floats: exact below 2^53.
-MAX_UNITS = 2**52
-
-
-def warm_start(incumbent: Incumbent) -> None:
-    """Offer the plans of the heuristics, until one meets the bound or the time is up."""
-    problem, run = incumbent.problem, incumbent.run
-    for name in WARM_STARTS:
-        # The first one takes next to no time, so that there is always something better than
-        # nothing, however late it is.
-        if incumbent.closed or (run.deadline.expired and name != WARM_STARTS[0]):
-            return
-        algorithm = SHARING.get(name)
-        if problem.vector_time is None or algorithm.vector_time:
-            incumbent.offer(algorithm.run(problem, run).plan, name)
+from memonger.solver.neighbourhoods import polish
+from memonger.solver.parallel import search_parallel
+from memonger.solver.stages import improve_by_relaxation, warm_start
+from memonger.solver.target import search
 
 
 def solve_optimal(problem: Problem, run: Run) -> Outcome:
@@ -53,16 +20,18 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     The threshold bound comes first: where a heuristic meets it, that is the proof. Next the
     relaxation of the class model: its prices are a bound, and its values, rounded and filled up,
     are a plan. What is left is searched by CP-SAT at targets from the relaxation's value up.
-    Vector time is exact only where the threshold bound is met.
+    In vector time the class model is searched with antichains in place of cliques. What stays
+    open is improved by large-neighbourhood search.
 
-    Ctrl-C ends the run early, with the best plan and bound so far.
+    Problems with rules go to the bin-packing model. Ctrl-C ends the run early, with the best plan
+    and bound so far.
     """
+    if problem.rules:
+        return solve_with_rules(problem, run)
     incumbent = Incumbent(problem, run)
     try:
-        bound, certificate = threshold_bound(problem)
-        incumbent.prove(bound, Proof.THRESHOLD, certificate)
         warm_start(incumbent)
-        if not incumbent.closed and problem.vector_time is None:
+        if not incumbent.closed:
             _close(incumbent)
     except KeyboardInterrupt:
         if incumbent.source == "none":
@@ -70,102 +39,23 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     return incumbent.outcome()
 
 
-@dataclass(frozen=True)
-class Core:
-    """The buffers of positive size, compressed.
-
-    Parameters
-    ----------
-    indices
-        Their indices in the whole problem.
-    problem, groups
-        The problem of these buffers, and its groups.
-    """
-
-    indices: IntArray
-    problem: Problem
-    groups: Groups
-
-    @classmethod
-    def of(cls, problem: Problem) -> Core:
-        """Return the core of a problem."""
-        indices = np.flatnonzero(problem.sizes > 0)
-        core = problem.subproblem(indices.tolist())
-        return cls(indices, core, compress(core))
-
-    def plan(self, whole: Problem, placement: Placement) -> SharingPlan:
-        """Return a placement as a plan of the whole problem."""
-        return plan_of(whole, self.indices, self.problem, placement)
-
-    def classes(self, plan: SharingPlan) -> list[int]:
-        """Return buffer index -> class of a plan: the rank of its shared buffer's largest size."""
-        rank = {size: k for k, size in enumerate(self.groups.sizes.tolist())}
-        shared = [plan.shared[i] for i in self.indices.tolist()]
-        largest: dict[int, int] = {}
-        for number, size in zip(shared, self.problem.sizes.tolist(), strict=True):
-            largest[number] = max(largest.get(number, 0), size)
-        return [rank[largest[number]] for number in shared]
-
-
 def _close(incumbent: Incumbent) -> None:
     """Close the gap by the class model, as far as time and memory allow."""
     core = Core.of(incumbent.problem)
-    groups, run = core.groups, incumbent.run
-    if len(groups.sizes) * groups.num_cliques > MAX_TABLE or run.deadline.expired:
+    if core is None:
+        polish(incumbent)
         return
-    if incumbent.cost // groups.gcd > MAX_UNITS:
+    if incumbent.problem.vector_time is not None:
+        search_parallel(incumbent, core)
         return
-    relaxation = None
-    for depth in depths(groups, gap_fixing(groups, incumbent.cost)):
-        relaxation = _relax(incumbent, core, depth)
-        if incumbent.closed or run.deadline.expired:
-            return
-    _search(incumbent, core, relaxation)
-
-
-def _relax(incumbent: Incumbent, core: Core, depth: int) -> Relaxation | None:
-    """Improve bound and plan by the relaxation of the largest sizes."""
-    groups, run, problem = core.groups, incumbent.run, incumbent.problem
-    # All plans up to the best known one, which keeps the relaxation feasible.
-    limits = gap_fixing(groups, incumbent.cost)
-    if len(allowed_pairs(groups, limits)) > MAX_PAIRS:
-        return None
-    below = incumbent.cost + 1
-    started = run.deadline.elapsed()
-    relaxation = relax(groups, limits, depth, below, run.deadline.remaining())
-    incumbent.solve_seconds += run.deadline.elapsed() - started
-    if relaxation is None:
-        return None
-    incumbent.prove(relaxation.certificate.bound(problem), Proof.LP_DUAL, relaxation.certificate)
-    if not incumbent.closed:
-        found = round_relaxation(
-            groups, relaxation.pairs, relaxation.placed, relaxation.at_least,
-            incumbent.cost, run.deadline,
-        )  # fmt: skip
-        if found is not None:
-            incumbent.offer(core.plan(problem, found), "lp-rounding")
-    return relaxation
-
-
-def _search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
-    """Close the gap by CP-SAT at targets from the bound up."""
-    groups, run, problem = core.groups, incumbent.run, incumbent.problem
-    relaxed = target = incumbent.bound
-    while not incumbent.closed and not run.deadline.expired:
-        hint = None
-        if relaxation is None:
-            target = incumbent.cost
-        if target >= incumbent.cost:
-            target, hint = incumbent.cost, core.classes(incumbent.plan)
-        answer = ask(groups, relaxation, target, incumbent.bound, run, hint)
-        incumbent.solve_seconds += answer.seconds
-        if answer.classes is not None:
-            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
-            incumbent.offer(core.plan(problem, placement), "cp-sat")
-        incumbent.prove(answer.bound, Proof.CP_SAT)
-        if answer.status is not Status.INFEASIBLE:
-            return
-        target = next_target(groups, target, relaxed, incumbent.cost)
+    relaxation = improve_by_relaxation(incumbent, core)
+    if incumbent.closed:
+        return
+    if incumbent.problem.in_place:
+        search_in_place(incumbent, core)
+    else:
+        search(incumbent, core, relaxation)
+    polish(incumbent)
 
 
 SHARING.add(
@@ -175,5 +65,6 @@ SHARING.add(
         solve_optimal,
         proves=True,
         vector_time=True,
+        rules=True,
     )
 )

@@ -7,13 +7,17 @@ steps, each proven impossible before: a destructive lower bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from memonger.graph.cliques import Groups
-from memonger.registry import Run
-from memonger.result import Status
+from memonger.heuristics.class_load import Placement
+from memonger.result import Proof, Status
 from memonger.solver.class_model import ClassModel, num_entries
+from memonger.solver.core import Core
 from memonger.solver.cpsat import run_cpsat
+from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import Reduction, allowed_pairs, gap_fixing, unreduced
 from memonger.solver.prices import reduce_by_prices
 from memonger.solver.relaxation import Relaxation
@@ -46,51 +50,73 @@ class Answer:
     seconds: float
 
 
-def ask(
-    groups: Groups,
-    relaxation: Relaxation | None,
-    target: int,
-    bound: int,
-    run: Run,
-    hint: list[int] | None = None,
-) -> Answer:
+def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
+    """Close the gap by CP-SAT at targets from the bound up; without a relaxation at once.
+
+    Ends when the time is up, or where a search ends undecided (Ctrl-C ends one).
+    """
+    groups, problem = core.groups, incumbent.problem
+    relaxed = target = incumbent.bound
+    while not incumbent.closed and not incumbent.run.deadline.expired:
+        if relaxation is None:
+            target = incumbent.cost
+        answer = ask(incumbent, core, relaxation, min(target, incumbent.cost))
+        incumbent.solve_seconds += answer.seconds
+        if answer.classes is not None:
+            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
+            incumbent.offer(core.plan(problem, placement), "cp-sat")
+        incumbent.prove(answer.bound, Proof.CP_SAT)
+        if answer.status is not Status.INFEASIBLE:
+            return
+        target = next_target(groups, target, relaxed, incumbent.cost)
+
+
+def ask(incumbent: Incumbent, core: Core, relaxation: Relaxation | None, target: int) -> Answer:
     """Search for the cheapest plan among those that cost at most a target.
 
     Parameters
     ----------
-    groups
+    incumbent
+        The best plan and bound; the bound is at most the target.
+    core
         The problem.
     relaxation
-        Of all sizes; its prices hold for plans up to the target. ``None``: no prices.
-    target, bound
-        Bytes; no plan costs less than ``bound``, which is at most the target.
-    run
-        Deadline, threads and seed.
-    hint
-        Buffer index -> class of a plan that costs at most the target.
+        Solved, with prices that hold for plans up to the target; ``None``: no prices.
+    target
+        Bytes.
     """
+    groups, run, bound = core.groups, incumbent.run, incumbent.bound
+    nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)
     reduction = _reduction(groups, relaxation, target)
     if reduction is None:
-        return Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)
+        return nothing
     entries = num_entries(groups, reduction.pairs)
     if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
         return Answer(Status.UNKNOWN, bound, None, 0.0)
     model = ClassModel(groups, reduction)
     model.require_cost(bound, target)
-    if hint is not None:
-        model.add_hint(hint)
+    if target == incumbent.cost:
+        model.add_hint(core.classes(incumbent.plan))
     elif relaxation is not None:
         model.add_values(relaxation.pairs, relaxation.placed)
+
+    def proven(units: int) -> int:
+        return min(max(bound, units * groups.gcd), target + groups.gcd)
+
     solved = run_cpsat(
-        model.model, seconds=run.deadline.remaining(), workers=run.workers, seed=run.seed
+        model.model,
+        seconds=run.deadline.remaining(),
+        workers=run.workers,
+        seed=run.seed,
+        on_bound=lambda units: incumbent.tell(bound=proven(units)),
+        on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
     )
     if solved.status is Status.INFEASIBLE:
-        return Answer(Status.INFEASIBLE, target + groups.gcd, None, solved.seconds)
+        return replace(nothing, seconds=solved.seconds)
     classes = None
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
         classes = model.classes(solved.solver.value)
-    proven = max(bound, solved.bound * groups.gcd)
-    return Answer(solved.status, min(proven, target + groups.gcd), classes, solved.seconds)
+    return Answer(solved.status, proven(solved.bound), classes, solved.seconds)
 
 
 def _reduction(groups: Groups, relaxation: Relaxation | None, target: int) -> Reduction | None:

@@ -11,13 +11,12 @@ import numpy as np
 from memonger.problem import IntArray, Problem
 
 
-def clique_times(problem: Problem) -> IntArray:
+def clique_times(starts: IntArray, ends: IntArray) -> IntArray:
     """Return the times of the maximal cliques: all sets of live buffers that no other contains.
 
     They lie at the starts that some end follows before the next start. O(n log n).
     """
-    starts = np.unique(problem.starts)
-    ends = np.sort(problem.ends)
+    starts, ends = np.unique(starts), np.sort(ends)
     following = np.append(starts[1:], np.iinfo(np.int64).max)
     # ends in (start, next start], half-open ranges: the buffer is live at `start`, over after
     first_end = np.searchsorted(ends, starts, side="right")
@@ -43,8 +42,6 @@ class Groups:
         Distinct sizes w_1 > ... > w_D, bytes.
     times
         A time of each maximal clique, ascending.
-    floor
-        The next smaller size, bytes: 0 unless smaller buffers were left out.
     """
 
     first: IntArray
@@ -53,7 +50,6 @@ class Groups:
     members: tuple[tuple[int, ...], ...]
     sizes: IntArray
     times: IntArray
-    floor: int = 0
 
     def __len__(self) -> int:
         return len(self.members)
@@ -70,14 +66,14 @@ class Groups:
 
     @cached_property
     def steps(self) -> IntArray:
-        """Differences w_k - w_(k+1), with w_(D+1) = floor."""
-        steps: IntArray = self.sizes - np.append(self.sizes[1:], self.floor)
+        """Differences w_k - w_(k+1), with w_(D+1) = 0."""
+        steps: IntArray = self.sizes - np.append(self.sizes[1:], 0)
         return steps
 
     @cached_property
     def gcd(self) -> int:
         """Greatest common divisor of the sizes: every cost is a multiple of it."""
-        return math.gcd(*self.sizes.tolist(), self.floor)
+        return math.gcd(*self.sizes.tolist())
 
     @cached_property
     def counts(self) -> IntArray:
@@ -90,31 +86,31 @@ class Groups:
         )
         return counts
 
-    def truncate(self, depth: int) -> Groups:
-        """Return the groups of the ``depth`` largest sizes, over the same cliques.
-
-        Their members keep the indices of their buffers.
-        """
-        kept = np.flatnonzero(self.level < depth)
-        floor = int(self.sizes[depth]) if depth < len(self.sizes) else self.floor
-        members = tuple(self.members[g] for g in kept.tolist())
-        return Groups(
-            self.first[kept], self.last[kept], self.level[kept], members,
-            self.sizes[:depth], self.times, floor,
-        )  # fmt: skip
-
 
 def compress(problem: Problem) -> Groups:
-    """Return the groups of a problem whose buffers all have a positive size."""
-    times = clique_times(problem)
+    """Return the groups of a problem whose buffers all have a positive size.
+
+    Buffers are live until they are freed: where some may be taken over in place this is a
+    relaxation. In vector time identical buffers are those whose vectors are equal too; the
+    cliques are those of program order.
+    """
+    times = clique_times(problem.starts, problem.freed)
     first = np.searchsorted(times, problem.starts, side="left")
-    last = np.searchsorted(times, problem.ends, side="left") - 1
+    last = np.searchsorted(times, problem.freed, side="left") - 1
     sizes = np.unique(problem.sizes)[::-1].copy()
     level = np.searchsorted(-sizes, -problem.sizes)
-    merged: dict[tuple[int, int, int], list[int]] = {}
-    keys = zip(first.tolist(), last.tolist(), level.tolist(), strict=True)
-    for buffer, key in enumerate(keys):
+    rows = [first, last, level]
+    if problem.vector_time is not None:
+        vectors = np.hstack([problem.vector_time.start, problem.vector_time.end])
+        rows.append(np.unique(vectors, axis=0, return_inverse=True)[1].reshape(-1))
+    if problem.in_place:  # buffers of pairs are no two alike
+        apart = np.zeros(len(problem), dtype=np.int64)
+        paired = sorted({i for pair in problem.in_place for i in pair})
+        apart[paired] = np.arange(1, len(paired) + 1)
+        rows.append(apart)
+    merged: dict[tuple[int, ...], list[int]] = {}
+    for buffer, key in enumerate(zip(*(row.tolist() for row in rows), strict=True)):
         merged.setdefault(key, []).append(buffer)
-    columns = np.array(list(merged), dtype=np.int64).reshape(-1, 3).T
+    heads = np.array([group[0] for group in merged.values()], dtype=np.int64)
     members = tuple(tuple(group) for group in merged.values())
-    return Groups(columns[0], columns[1], columns[2], members, sizes, times)
+    return Groups(first[heads], last[heads], level[heads], members, sizes, times)

@@ -1,12 +1,10 @@
 """Time compressed to maximal cliques: against the sets of live buffers at every time."""
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.graph.cliques import clique_times, compress
 from memonger.problem import Buffer, Problem
-from tests import oracles
 from tests.strategies import problems
 
 POSITIVE = problems(min_size=1, max_size=7, sizes=st.integers(1, 9), aligned=False, horizon=10)
@@ -27,7 +25,7 @@ def test_clique_times(problem):
     """One time for every maximal set of live buffers, in the order of time."""
     sets = set(live_sets(problem))
     maximal = {s for s in sets if s and not any(s < other for other in sets)}
-    times = clique_times(problem).tolist()
+    times = clique_times(problem.starts, problem.ends).tolist()
     assert times == sorted(set(times))
     found = [live_sets(problem)[time] for time in times]
     assert len(found) == len(set(found))
@@ -53,7 +51,7 @@ def test_compress(problem):
     assert groups.steps.sum() == groups.sizes[0]
     assert all(size % groups.gcd == 0 for size in groups.sizes.tolist())
     assert len(groups) == len(groups.members)
-    times = clique_times(problem)
+    times = clique_times(problem.starts, problem.ends)
     for k, size in enumerate(groups.sizes):
         for q, time in enumerate(times):
             expected = sum(b.size >= size and b.start <= time < b.end for b in problem.buffers)
@@ -72,7 +70,7 @@ def test_nothing_to_compress():
     assert len(groups) == groups.num_cliques == len(groups.sizes) == 0
     assert groups.members == ()
     assert groups.counts.shape == (0, 0)
-    assert clique_times(Problem(())).tolist() == []
+    assert clique_times(groups.times, groups.times).tolist() == []
 
 
 def test_times_as_far_apart_as_they_may_be():
@@ -90,58 +88,3 @@ def test_identical_buffers_count_each():
     assert groups.counts.tolist() == [[5], [6]]
     assert groups.gcd == 2
     assert groups.steps.tolist() == [2, 2]
-
-
-@settings(max_examples=150, deadline=None)
-@given(POSITIVE, st.data())
-def test_truncate(problem, data):
-    """The buffers of the largest sizes, as if there were no others; but over the same cliques."""
-    groups = compress(problem)
-    depth = data.draw(st.integers(1, len(groups.sizes)))
-    part = groups.truncate(depth)
-    sizes = groups.sizes.tolist()
-    assert part.sizes.tolist() == sizes[:depth]
-    assert part.floor == [*sizes, 0][depth]
-    assert part.times.tolist() == groups.times.tolist()
-    kept = {i for i, b in enumerate(problem.buffers) if b.size >= sizes[depth - 1]}
-    assert {i for members in part.members for i in members} == kept
-    assert len(part) == len(part.members) == len(part.level)
-    whole = {members: g for g, members in enumerate(groups.members)}
-    for g, members in enumerate(part.members):
-        for values, own in (
-            (groups.first, part.first),
-            (groups.last, part.last),
-            (groups.level, part.level),
-            (groups.multiplicity, part.multiplicity),
-        ):
-            assert own[g] == values[whole[members]]
-    assert part.counts.tolist() == groups.counts[:depth].tolist()
-
-
-@settings(max_examples=100, deadline=None)
-@given(POSITIVE, st.data())
-def test_truncated_groups_leave_the_rest_to_the_threshold_bound(problem, data):
-    """Steps and floor: M_k counts of the largest sizes cost what they cost above the floor."""
-    groups = compress(problem)
-    depth = data.draw(st.integers(1, len(groups.sizes)))
-    part = groups.truncate(depth)
-    assert part.steps.tolist() == groups.steps[:depth].tolist()
-    assert int(part.steps.sum()) == int(part.sizes[0]) - part.floor
-    assert all(step % part.gcd == 0 for step in part.steps.tolist())
-    assert part.gcd % groups.gcd == 0
-    rest = groups.steps[depth:] @ groups.counts.max(axis=1)[depth:]
-    own = part.steps @ part.counts.max(axis=1)
-    assert int(own + rest) == oracles.threshold_bound(problem)
-
-
-@settings(max_examples=60, deadline=None)
-@given(POSITIVE, st.data())
-def test_truncate_twice_is_truncate_once(problem, data):
-    groups = compress(problem)
-    depth = data.draw(st.integers(1, len(groups.sizes)))
-    other = data.draw(st.integers(1, depth))
-    once, twice = groups.truncate(other), groups.truncate(depth).truncate(other)
-    assert once.members == twice.members
-    assert once.floor == twice.floor
-    for field in ("first", "last", "level", "sizes", "times"):
-        assert np.array_equal(getattr(once, field), getattr(twice, field))

@@ -117,16 +117,3 @@ def test_pairs_of_a_single_class():
     assert left.most.tolist() == [1, 0, 0, 0]
     assert left.full == {}
     assert len(allowed_pairs(groups, gap_fixing(groups, 5))) == 4 + 3 + 2 + 1
-
-
-@settings(max_examples=100, deadline=None)
-@given(POSITIVE, st.integers(0, 12), st.data())
-def test_limits_of_the_largest_sizes(problem, more, data):
-    groups = compress(problem)
-    limits = gap_fixing(groups, oracles.threshold_bound(problem) + more)
-    depth = data.draw(st.integers(1, len(groups.sizes)))
-    own, part = limits.truncate(groups, depth), groups.truncate(depth)
-    assert own.low.tolist() == limits.low.tolist()[:depth]
-    assert own.high.tolist() == limits.high.tolist()[:depth]
-    of = dict(zip(groups.members, limits.smallest.tolist(), strict=True))
-    assert [of[members] for members in part.members] == own.smallest.tolist()

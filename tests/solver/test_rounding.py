@@ -11,7 +11,8 @@ from memonger.heuristics.classes import plan_from_classes
 from memonger.problem import Buffer, Problem
 from memonger.solver import rounding
 from memonger.solver.presolve import Pairs, allowed_pairs, gap_fixing
-from memonger.solver.relaxation import relax
+from memonger.solver.prices import Prices
+from memonger.solver.relaxation import Relaxation, keys, relax
 from memonger.solver.rounding import round_relaxation
 from memonger.stop import Deadline
 from tests import oracles
@@ -20,6 +21,7 @@ from tests.strategies import random_problem
 
 FOREVER = Deadline(None)
 INF = 10**9
+NOTHING = np.zeros(0, dtype=np.int64)
 
 
 def values_of(problem, groups, pairs, shared):
@@ -31,6 +33,13 @@ def values_of(problem, groups, pairs, shared):
     for i, c in enumerate(classes):
         placed[keys.index((group_of[i], c))] += 1
     return classes, placed, np.array(at_least, dtype=float)
+
+
+def rounded(groups, pairs, placed, at_least, below=INF, deadline=FOREVER):
+    """Round what a relaxation might have found."""
+    no_prices: Prices = None
+    relaxation = Relaxation(pairs, placed, at_least, no_prices, None, NOTHING, NOTHING)
+    return round_relaxation(groups, relaxation, below, deadline)
 
 
 def check(problem, groups, found):
@@ -54,7 +63,7 @@ def test_integral_values_are_kept(seed):
         shared = rng.choice(list(oracles.valid_plans(problem)))
         classes, placed, at_least = values_of(problem, groups, pairs, shared)
         noise = np.array([rng.uniform(-1e-8, 1e-8) for _ in placed])
-        found = round_relaxation(groups, pairs, placed + noise, at_least, INF, FOREVER)
+        found = rounded(groups, pairs, placed + noise, at_least)
         assert check(problem, groups, found) <= oracles.cost_of(problem, shared)
         for members in groups.members:
             assert sorted(found.classes[list(members)]) == sorted(classes[i] for i in members)
@@ -75,38 +84,47 @@ def test_fractions_are_filled_up(seed):
         for g in range(len(groups)):
             if rng.random() < 0.5:
                 placed[pairs.group == g] *= 0.5
-        found = round_relaxation(groups, pairs, placed, at_least, INF, FOREVER)
+        found = rounded(groups, pairs, placed, at_least)
         cost = check(problem, groups, found)
         assert cost >= best
         optimal += cost == best
         wild = np.array([rng.uniform(0, 2) for _ in placed])
-        check(problem, groups, round_relaxation(groups, pairs, wild, at_least, INF, FOREVER))
+        check(problem, groups, rounded(groups, pairs, wild, at_least))
     assert optimal >= 25
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_values_of_the_largest_sizes_alone(seed):
-    """The groups of the relaxation are not those of the whole problem."""
+def test_values_of_a_relaxation(seed):
+    """Solved over all columns, or over some: groups that it places as a whole stay there."""
     rng = random.Random(seed)
-    for _ in range(12):
+    optimal = 0
+    for _ in range(25):
         problem = random_problem(rng, 8, largest=6)
         groups = compress(problem)
-        cost = oracles.optimum(problem) + 2
-        for depth in range(1, len(groups.sizes) + 1):
-            part = relax(groups, gap_fixing(groups, cost), depth, cost + 1, 60.0)
-            found = round_relaxation(groups, part.pairs, part.placed, part.at_least, INF, FOREVER)
-            check(problem, groups, found)
-            whole = {
-                (members, c)
-                for g, c, value in zip(
-                    part.pairs.group.tolist(), part.pairs.kind.tolist(), part.placed.tolist(),
-                    strict=True,
-                )
-                for members in [part.groups.members[g]]
-                if value > len(members) - 1e-6
-            }  # fmt: skip
-            for members, c in whole:
-                assert found.classes[list(members)].tolist() == [c] * len(members)
+        best = oracles.optimum(problem)
+        limits = gap_fixing(groups, best + 2)
+        pairs = allowed_pairs(groups, limits)
+        own = groups.level[pairs.group] == pairs.kind
+        some = own | np.array([rng.random() < 0.8 for _ in range(len(pairs))])
+        for kept in (np.ones(len(pairs), dtype=bool), some):
+            relaxation = relax(groups, limits, keys(groups, pairs)[kept], best + 3, 60.0)
+            if relaxation is None:
+                assert kept is some
+                continue
+            found = round_relaxation(groups, relaxation, INF, FOREVER)
+            cost = check(problem, groups, found)
+            optimal += cost == best
+            entries = zip(
+                relaxation.pairs.group.tolist(),
+                relaxation.pairs.kind.tolist(),
+                relaxation.placed.tolist(),
+                strict=True,
+            )
+            for g, c, value in entries:
+                members = groups.members[g]
+                if value > len(members) - 1e-6:
+                    assert found.classes[list(members)].tolist() == [c] * len(members)
+    assert optimal >= 25
 
 
 def test_only_cheaper_placements_are_of_use():
@@ -114,9 +132,9 @@ def test_only_cheaper_placements_are_of_use():
     groups = compress(problem)
     pairs = allowed_pairs(groups, gap_fixing(groups, problem.total))
     _, placed, at_least = values_of(problem, groups, pairs, (0, 1, 0))
-    assert round_relaxation(groups, pairs, placed, at_least, 12, FOREVER) is None
-    assert round_relaxation(groups, pairs, placed, at_least, 13, FOREVER).cost(groups) == 12
-    assert round_relaxation(groups, pairs, placed, at_least, 13, Deadline(0.0)) is None
+    assert rounded(groups, pairs, placed, at_least, 12) is None
+    assert rounded(groups, pairs, placed, at_least, 13).cost(groups) == 12
+    assert rounded(groups, pairs, placed, at_least, 13, Deadline(0.0)) is None
 
 
 def test_counts_between_integers_are_rounded_both_ways(monkeypatch):
@@ -124,7 +142,7 @@ def test_counts_between_integers_are_rounded_both_ways(monkeypatch):
     rows = [(8, 0, 2), (6, 1, 3), (6, 2, 4), (8, 4, 6), (6, 5, 7), (6, 6, 8)]
     problem = Problem(tuple(Buffer(f"b{i}", *row) for i, row in enumerate(rows)))
     groups = compress(problem)
-    nothing = Pairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    nothing = Pairs(NOTHING, NOTHING)
     seen = []
 
     def record(groups, order, rule, capacity, classes, deadline):
@@ -132,14 +150,14 @@ def test_counts_between_integers_are_rounded_both_ways(monkeypatch):
         return Placement(np.zeros(len(problem), dtype=np.int64), capacity)
 
     monkeypatch.setattr(rounding, "place", record)
-    round_relaxation(groups, nothing, np.zeros(0), np.array([2.4, 3.4]), INF, FOREVER)
+    rounded(groups, nothing, np.zeros(0), np.array([2.4, 3.4]))
     assert seen[0] == [2, 3]
     assert [2, 3] in seen
-    assert [3, 4] not in seen  # it costs more than what is there already
+    assert [3, 4] in seen
     seen.clear()
-    round_relaxation(groups, nothing, np.zeros(0), np.array([2.6, 3.0]), INF, FOREVER)
+    rounded(groups, nothing, np.zeros(0), np.array([2.6, 3.0]))
     assert seen[0] == [3, 3]
     assert [2, 3] in seen
     seen.clear()
-    round_relaxation(groups, nothing, np.zeros(0), np.array([0.0, 0.0]), INF, FOREVER)
+    rounded(groups, nothing, np.zeros(0), np.array([0.0, 0.0]))
     assert seen[0] == [1, 2]  # never below the buffers that are live at once

@@ -6,20 +6,21 @@ import pytest
 
 from memonger.graph.cliques import compress
 from memonger.heuristics.classes import plan_from_classes
+from memonger.plan import SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.registry import Run
 from memonger.result import Proof, Status
-from memonger.solver import sharing, target
-from memonger.solver.presolve import gap_fixing
-from memonger.solver.relaxation import relax
+from memonger.solver import target
+from memonger.solver.core import Core
+from memonger.solver.incumbent import Incumbent
+from memonger.solver.presolve import allowed_pairs, gap_fixing
+from memonger.solver.relaxation import keys, relax
 from memonger.solver.solve import solve
-from memonger.solver.target import ask, next_target
+from memonger.solver.target import ask, next_target, search
 from memonger.stop import Deadline
 from tests import oracles
-from tests.solver.test_presolve import classes_of
 from tests.strategies import random_problem
 
-RUN = Run(Deadline(None))
 # The value of the relaxation, rounded up, is below the optimum: (size, start, end).
 GAPS = {
     (210, 212): [
@@ -46,10 +47,23 @@ def problem_of(rows, factor=1):
 
 
 def relaxed(problem, cost):
-    """Return groups, the relaxation for plans up to a cost, and its bound in bytes."""
+    """Return the relaxation for plans up to a cost, and its bound in bytes."""
     groups = compress(problem)
-    found = relax(groups, gap_fixing(groups, cost), len(groups.sizes), cost + 1, 60.0)
-    return groups, found, found.certificate.bound(problem)
+    limits = gap_fixing(groups, cost)
+    columns = keys(groups, allowed_pairs(groups, limits))
+    found = relax(groups, limits, columns, cost + 1, 60.0)
+    return found, found.certificate.bound(problem)
+
+
+def incumbent_of(problem, bound=0, seconds=None, hint=None):
+    incumbent = Incumbent(problem, Run(Deadline(seconds), hint=hint))
+    incumbent.prove(bound, Proof.THRESHOLD)
+    return incumbent
+
+
+def asked(problem, relaxation, cost, **known):
+    """Ask for a plan of at most a cost."""
+    return ask(incumbent_of(problem, **known), Core.of(problem), relaxation, cost)
 
 
 def loose_problems(seed, wanted):
@@ -68,9 +82,9 @@ def test_targets_around_the_optimum(seed, with_prices):
     for problem in loose_problems(seed, 6):
         best = oracles.optimum(problem)
         lowest = oracles.threshold_bound(problem)
-        groups, relaxation, _ = relaxed(problem, best + 5)
+        relaxation = relaxed(problem, best + 5)[0] if with_prices else None
         for cost in range(lowest, best + 6):
-            answer = ask(groups, relaxation if with_prices else None, cost, lowest, RUN)
+            answer = asked(problem, relaxation, cost, bound=lowest)
             if cost < best:
                 assert answer.status is Status.INFEASIBLE
                 assert answer.classes is None
@@ -87,38 +101,47 @@ def test_bounds_are_multiples_of_the_gcd():
     for problem in loose_problems(2, 4):
         best = oracles.optimum(problem) * 1000
         scaled = problem_of([(b.size, b.start, b.end) for b in problem.buffers], 1000)
-        groups, relaxation, _ = relaxed(scaled, best)
-        unit = groups.gcd
-        answer = ask(groups, relaxation, best - unit, 0, RUN)
+        relaxation = relaxed(scaled, best)[0]
+        unit = compress(scaled).gcd
+        answer = asked(scaled, relaxation, best - unit)
         assert answer.status is Status.INFEASIBLE
         assert answer.bound == best
-        assert ask(groups, relaxation, best - 1, 0, RUN).status is Status.INFEASIBLE
-        assert ask(groups, relaxation, best, 0, RUN).bound == best
+        assert asked(scaled, relaxation, best - 1).status is Status.INFEASIBLE
+        assert asked(scaled, relaxation, best).bound == best
 
 
-def test_a_hint_is_taken():
-    """Of a plan that costs as much as the target; the answer is the optimum all the same."""
+def test_a_plan_that_costs_as_much_is_a_hint(monkeypatch):
+    """The answer is the optimum all the same."""
+    hints = []
+    real = target.ClassModel.add_hint
+    monkeypatch.setattr(
+        target.ClassModel, "add_hint", lambda self, given: (hints.append(given), real(self, given))
+    )
     for problem in loose_problems(3, 4):
         best = oracles.optimum(problem)
-        groups, relaxation, bound = relaxed(problem, best + 5)
-        plans = [
+        relaxation, bound = relaxed(problem, best + 5)
+        dearer = [
             shared
             for shared in oracles.valid_plans(problem)
             if best < oracles.cost_of(problem, shared) <= best + 5
         ]
-        for shared in plans[:3]:
-            hint = classes_of(problem, shared, groups.sizes.tolist())[0]
-            cost = oracles.cost_of(problem, shared)
-            answer = ask(groups, relaxation, cost, bound, RUN, hint)
-            assert answer.status is Status.OPTIMAL
-            assert answer.bound == best
+        for shared in dearer[:3]:
+            hints.clear()
+            plan = SharingPlan.of(shared)
+            cost = plan.cost(problem)
+            answer = asked(problem, relaxation, cost, bound=bound, hint=plan)
+            assert hints == [Core.of(problem).classes(plan)]
+            assert (answer.status, answer.bound) == (Status.OPTIMAL, best)
+            if cost > best + 1:  # of another cost it is none
+                asked(problem, relaxation, cost - 1, bound=bound, hint=plan)
+                assert len(hints) == 1
 
 
 def test_without_time_nothing_is_known():
     problem = problem_of(GAPS[210, 212])
-    groups, relaxation, bound = relaxed(problem, 220)
-    for relaxed_or_not in (relaxation, None):
-        answer = ask(groups, relaxed_or_not, 215, bound, Run(Deadline(0.0)))
+    relaxation, bound = relaxed(problem, 220)
+    for given in (relaxation, None):
+        answer = asked(problem, given, 215, bound=bound, seconds=0.0)
         assert answer.status is Status.UNKNOWN
         assert answer.bound == bound
         assert answer.classes is None
@@ -126,19 +149,19 @@ def test_without_time_nothing_is_known():
 
 def test_models_that_are_too_large_are_not_built(monkeypatch):
     problem = problem_of(GAPS[210, 212])
-    groups, relaxation, bound = relaxed(problem, 220)
+    relaxation, bound = relaxed(problem, 220)
     monkeypatch.setattr(target, "MAX_ENTRIES", 5)
-    answer = ask(groups, relaxation, 215, bound, RUN)
+    answer = asked(problem, relaxation, 215, bound=bound)
     assert (answer.status, answer.bound, answer.seconds) == (Status.UNKNOWN, bound, 0.0)
 
 
 def test_what_prices_rule_out_needs_no_search(monkeypatch):
     """Below the value of the relaxation."""
     problem = problem_of(GAPS[210, 212])
-    groups, relaxation, bound = relaxed(problem, 220)
+    relaxation, bound = relaxed(problem, 220)
     assert bound == 210
     monkeypatch.setattr(target, "run_cpsat", None)
-    answer = ask(groups, relaxation, 209, 204, RUN)
+    answer = asked(problem, relaxation, 209, bound=204)
     assert (answer.status, answer.bound) == (Status.INFEASIBLE, 210)
 
 
@@ -152,39 +175,60 @@ def test_those_are_the_optima(monkeypatch, gap):
 
 @pytest.mark.parametrize("gap", GAPS)
 def test_the_optimum_may_be_above_the_relaxation(gap):
-    """The target is raised until there is a plan; the proof is a search."""
-    relaxed_bound, best = gap
     problem = problem_of(GAPS[gap])
-    groups, relaxation, bound = relaxed(problem, problem.total)
-    assert bound == relaxed_bound
-    for cost in range(bound, best):
-        answer = ask(groups, relaxation, cost, bound, RUN)
+    relaxation, bound = relaxed(problem, problem.total)
+    assert bound == gap[0]
+    for cost in range(bound, gap[1]):
+        answer = asked(problem, relaxation, cost, bound=bound)
         assert (answer.status, answer.bound) == (Status.INFEASIBLE, cost + 1)
-    assert ask(groups, None, best - 1, bound, RUN).status is Status.INFEASIBLE
-    assert ask(groups, None, best, bound, RUN).bound == best
+    assert asked(problem, None, gap[1] - 1).status is Status.INFEASIBLE
+    assert asked(problem, None, gap[1]).bound == gap[1]
 
 
 @pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("factor", [1, 4096])
-def test_solving_above_the_relaxation(monkeypatch, gap, factor):
-    asked = []
+def test_the_target_is_raised(monkeypatch, gap, factor):
+    """Until there is a plan; each before was impossible. The proof is a search."""
+    seen = []
 
-    def spy(groups, relaxation, target, *args):
-        answer = ask(groups, relaxation, target, *args)
-        asked.append((target // factor, answer.status))
+    def spy(incumbent, core, relaxation, cost):
+        answer = ask(incumbent, core, relaxation, cost)
+        seen.append((cost // factor, answer.status))
         return answer
 
-    monkeypatch.setattr(sharing, "ask", spy)
+    monkeypatch.setattr(target, "ask", spy)
+    problem = problem_of(GAPS[gap], factor)
+    relaxation, bound = relaxed(problem, problem.total)
+    incumbent = incumbent_of(problem, bound=bound)
+    search(incumbent, Core.of(problem), relaxation)
+    assert incumbent.closed
+    assert incumbent.cost == incumbent.bound == gap[1] * factor
+    assert oracles.is_valid(problem, incumbent.plan.shared)
+    assert (incumbent.proof, incumbent.certificate) == (Proof.CP_SAT, None)
+    costs = [cost for cost, _ in seen]
+    assert costs[0] == gap[0]
+    assert costs[-1] >= gap[1]
+    assert costs == sorted(set(costs))
+    assert all(status is Status.INFEASIBLE for cost, status in seen if cost < gap[1])
+
+
+def test_without_a_relaxation_there_is_no_target():
+    problem = problem_of(GAPS[210, 212])
+    incumbent = incumbent_of(problem)
+    search(incumbent, Core.of(problem), None)
+    assert incumbent.cost == incumbent.bound == 212
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("factor", [1, 4096])
+def test_solving_above_the_relaxation(gap, factor):
     problem = problem_of(GAPS[gap], factor)
     result = solve(problem, workers=1)
-    assert oracles.is_valid(problem, result.plan.shared)
+    assert result.status is Status.OPTIMAL
     assert result.objective == result.bound == gap[1] * factor
+    assert oracles.is_valid(problem, result.plan.shared)
     assert result.proof is Proof.CP_SAT
     assert result.certificate is None
-    costs = [cost for cost, _ in asked]
-    assert costs[0] == gap[0]
-    assert costs == sorted(set(costs))
-    assert all(status is Status.INFEASIBLE for cost, status in asked if cost < gap[1])
 
 
 @pytest.mark.parametrize(
