@@ -1,10 +1,11 @@
 """Time compressed to maximal cliques: against the sets of live buffers at every time."""
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.graph.cliques import clique_times, compress
-from memonger.problem import Buffer, Problem
+from memonger.problem import Buffer, Problem, VectorTime
 from tests.strategies import problems
 
 POSITIVE = problems(min_size=1, max_size=7, sizes=st.integers(1, 9), aligned=False, horizon=10)
@@ -88,3 +89,27 @@ def test_identical_buffers_count_each():
     assert groups.counts.tolist() == [[5], [6]]
     assert groups.gcd == 2
     assert groups.steps.tolist() == [2, 2]
+
+
+def test_buffers_of_pairs_are_not_merged():
+    """Nor are they live at the operator at which they may be taken over."""
+    same = [Buffer(f"p{i}", 4, 0, 3) for i in range(3)]
+    over = [Buffer(f"o{i}", 4, 2, 5) for i in range(3)]
+    problem = Problem((*same, *over), in_place=((0, 3), (1, 4)))
+    groups = compress(problem)
+    assert sorted(groups.members) == [(0,), (1,), (2,), (3,), (4,), (5,)]
+    alone = compress(Problem(problem.buffers))
+    assert sorted(alone.members) == [(0, 1, 2), (3, 4, 5)]
+    assert alone.counts.max() == 6
+    assert groups.counts.max() == 4  # the third of each is live with the others at 2
+    four = compress(Problem((*same, Buffer("p3", 4, 0, 3), *over), in_place=((0, 4), (1, 5))))
+    assert sorted(four.members) == [(0,), (1,), (2, 3), (4,), (5,), (6,)]
+
+
+def test_buffers_of_other_vectors_are_not_merged():
+    start = np.array([[0, 0], [0, 0], [0, 0]])
+    end = np.array([[1, 0], [1, 1], [1, 0]])
+    problem = Problem(
+        tuple(Buffer(f"b{i}", 4, 0, 1) for i in range(3)), vector_time=VectorTime(start, end)
+    )
+    assert sorted(compress(problem).members) == [(0, 2), (1,)]

@@ -113,6 +113,17 @@ def test_columns_that_nearly_are_missing(monkeypatch):
     own = keys(groups, Pairs(np.arange(len(groups)), groups.level))
     found = relax(groups, limits, own, problem.total + 1, 60.0)
     assert len(found.nearly) == min(len(every) - len(own), len(found.missing) + int(0.5 * len(own)))
+    pairs = allowed_pairs(groups, limits)
+    paid = dict(zip(every.tolist(), found.prices.value(groups, pairs).tolist(), strict=True))
+    known = dict(zip(own.tolist(), (paid[key] for key in own.tolist()), strict=True))
+    reduced = {
+        key: paid[key] - known[int(own[g])]
+        for key, g in zip(every.tolist(), pairs.group.tolist(), strict=True)
+        if key not in known
+    }
+    assert set(found.missing.tolist()) == {key for key, value in reduced.items() if value < 0}
+    last = max(reduced[key] for key in found.nearly.tolist())
+    assert all(value >= last for key, value in reduced.items() if key not in set(found.nearly))
     assert len(set(found.nearly.tolist())) == len(found.nearly)
     assert set(found.missing.tolist()) <= set(found.nearly.tolist())
     assert not set(found.nearly.tolist()) & set(own.tolist())
@@ -225,6 +236,7 @@ def test_first_columns_of_large_relaxations(monkeypatch, largest, nearest):
     else:
         assert whole
         assert max(whole) < count - 1
+        assert sum(groups.level[g] in whole for g, _ in every) <= largest
 
 
 def test_runs_of_large_relaxations(monkeypatch):
