@@ -93,17 +93,16 @@ def test_identical_buffers_count_each():
 
 def test_buffers_of_pairs_are_not_merged():
     """Nor are they live at the operator at which they may be taken over."""
-    same = [Buffer(f"p{i}", 4, 0, 3) for i in range(3)]
-    over = [Buffer(f"o{i}", 4, 2, 5) for i in range(3)]
-    problem = Problem((*same, *over), in_place=((0, 3), (1, 4)))
-    groups = compress(problem)
-    assert sorted(groups.members) == [(0,), (1,), (2,), (3,), (4,), (5,)]
-    alone = compress(Problem(problem.buffers))
-    assert sorted(alone.members) == [(0, 1, 2), (3, 4, 5)]
-    assert alone.counts.max() == 6
-    assert groups.counts.max() == 4  # the third of each is live with the others at 2
-    four = compress(Problem((*same, Buffer("p3", 4, 0, 3), *over), in_place=((0, 4), (1, 5))))
-    assert sorted(four.members) == [(0,), (1,), (2, 3), (4,), (5,), (6,)]
+    first = [Buffer(f"p{i}", 4, 0, 3) for i in range(4)]
+    then = [Buffer(f"o{i}", 4, 2, 5) for i in range(3)]
+    edges = [Buffer("x", 1, 0, 1), Buffer("y", 1, 4, 5)]
+    buffers = (*first, *then, *edges)
+    alone = compress(Problem(buffers))
+    assert sorted(alone.members) == [(0, 1, 2, 3), (4, 5, 6), (7,), (8,)]
+    assert alone.counts.max() == 7
+    groups = compress(Problem(buffers, in_place=((0, 4), (1, 5))))
+    assert sorted(groups.members) == [(0,), (1,), (2, 3), (4,), (5,), (6,), (7,), (8,)]
+    assert groups.counts.max() == 5
 
 
 def test_buffers_of_other_vectors_are_not_merged():
