@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from memonger.errors import NetError
-from memonger.graph.live_ranges import PlannedNet, live_ranges
+from memonger.graph.live_ranges import live_ranges
 from memonger.graph.storage import storages
 from memonger.heuristics.in_order import last_freed_first
 from memonger.heuristics.token_walk import token_walk
 from memonger.heuristics.unite import unite
-from memonger.net.defuse import DefUse, analyse, outputs_of
+from memonger.net.defuse import analyse, outputs_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
 from memonger.plan import SharingPlan
@@ -43,6 +43,7 @@ def share_gradients(
     activations: bool = False,
     sizes: Mapping[str, int] | None = None,
     optimal: bool = False,
+    time_limit: float | None = None,
 ) -> NetDef:
     """Return a training net in which the gradients of activations share memory.
 
@@ -65,6 +66,8 @@ def share_gradients(
         is one that needs no more than Caffe2's **whatever the sizes are**.
     optimal
         Whether to search for the least memory (without sizes: the fewest shared blobs).
+    time_limit
+        Seconds for that search.
 
     Returns
     -------
@@ -85,7 +88,8 @@ def share_gradients(
     walked = [i for i, op in enumerate(net.op) if not gradients.isdisjoint((*op.input, *op.output))]
     walk = _Walk(sharable, walked, losses)
     prefix = _scope(namescope)
-    return _recycle(net, sharable - set(keep), walk, sizes, prefix, losses, optimal=optimal)
+    aim = _Aim(sizes, optimal, time_limit)
+    return _recycle(net, sharable - set(keep), walk, aim, prefix, losses)
 
 
 def recycle_inference(
@@ -96,6 +100,7 @@ def recycle_inference(
     prefix: str = "",
     sizes: Mapping[str, int] | None = None,
     optimal: bool = False,
+    time_limit: float | None = None,
 ) -> NetDef:
     """Return an inference net in which activations share memory.
 
@@ -109,7 +114,7 @@ def recycle_inference(
         Blobs that must not share, beside external inputs and outputs.
     prefix
         What new names begin with.
-    sizes, optimal
+    sizes, optimal, time_limit
         As in `share_gradients`.
 
     Returns
@@ -130,7 +135,8 @@ def recycle_inference(
     leading = names.difference(net.external_input, net.external_output)
     walk = _Walk(leading, range(len(net.op)), heads)
     results = outputs_of(net, analyse(net))
-    return _recycle(net, leading - set(static), walk, sizes, prefix, results, optimal=optimal)
+    aim = _Aim(sizes, optimal, time_limit)
+    return _recycle(net, leading - set(static), walk, aim, prefix, results)
 
 
 def recycle_in_order(net: NetDef, static: Collection[str] = ()) -> NetDef:
@@ -218,15 +224,22 @@ class _Walk:
     heads: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What is to be little, and how hard to try: see `share_gradients`."""
+
+    sizes: Mapping[str, int] | None
+    optimal: bool
+    time_limit: float | None
+
+
 def _recycle(
     net: NetDef,
     sharable: Collection[str],
     walk: _Walk,
-    sizes: Mapping[str, int] | None,
+    aim: _Aim,
     prefix: str,
     keep: Iterable[str],
-    *,
-    optimal: bool,
 ) -> NetDef:
     """Return a net in which the sharable blobs share memory, whatever the schedule.
 
@@ -242,11 +255,14 @@ def _recycle(
     if not net.external_output:
         results = tuple(name for name in results if name not in sharable)
     outputs = (*results, *keep)
-    planned = _planned(work, def_use, sharable, sizes, outputs)
-    first = token_walk(work, planned, walk.leading, walk.operators, walk.heads, sizes)
+    given = aim.sizes or {}
+    counts = [max(1, given.get(version.blob, 1)) for version in def_use.versions]
+    planned = live_ranges(work, def_use, storages(work, def_use, counts, outputs, (), sharable))
+    first = token_walk(work, planned, walk.leading, walk.operators, walk.heads, aim.sizes)
     plan = unite(planned.problem, first)
-    if optimal or sizes is not None:
-        plan = unite(planned.problem, _improved(planned.problem, plan, optimal=optimal))
+    improved = _improved(planned.problem, plan, aim)
+    if improved is not plan:
+        plan = unite(planned.problem, improved)
     result = apply_sharing(work, def_use, planned, plan, prefix)
     verify_equivalence(work, result, outputs)
     if net.HasField("type"):
@@ -256,32 +272,16 @@ def _recycle(
     return result
 
 
-def _planned(
-    net: NetDef,
-    def_use: DefUse,
-    sharable: Collection[str],
-    sizes: Mapping[str, int] | None,
-    outputs: Iterable[str],
-) -> PlannedNet:
-    """Return the problem of the sharable blobs; one without a size counts 1."""
-    given = sizes or {}
-    counts = [max(1, given.get(version.blob, 1)) for version in def_use.versions]
-    stored = storages(net, def_use, counts, outputs, (), sharable)
-    return live_ranges(net, def_use, stored)
-
-
-def _improved(problem: Problem, plan: SharingPlan, *, optimal: bool) -> SharingPlan:
-    """Return the best plan of the heuristics, or of the exact search, that costs no more."""
-    if optimal:
-        names = ["optimal"]
-    else:
-        names = [
-            a.name
-            for a in SHARING
-            if not a.proves and (a.vector_time or problem.vector_time is None)
-        ]
+def _improved(problem: Problem, plan: SharingPlan, aim: _Aim) -> SharingPlan:
+    """Return a plan that costs no more: the best of the heuristics, then of the exact search."""
+    names: list[str] = []
+    if aim.sizes is not None:
+        names.extend(a.name for a in SHARING if a.vector_time and not a.proves)
+    if aim.optimal:
+        names.append("optimal")
     for name in names:
-        result = solve(problem, name, hint=plan)
+        limit = aim.time_limit if name == "optimal" else None
+        result = solve(problem, name, hint=plan, time_limit=limit)
         assert result.plan is not None  # there is a hint
         plan = result.plan
         if result.status is Status.OPTIMAL:

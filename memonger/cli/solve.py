@@ -12,6 +12,7 @@ import typer
 from memonger.cli import options
 from memonger.cli.console import exit_code, out, print_json, progress, result_json, table, verdict
 from memonger.net.io import write_atomically
+from memonger.result import Result
 
 
 class Form(StrEnum):
@@ -64,6 +65,7 @@ def solve(
 
     problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
     options.check_target(output)
+    options.check_stdout(output, json_output=json_output, quiet=quiet)
     if output is not None:
         options.check_new(file, output)
     with progress(file, quiet=quiet) as show:
@@ -86,10 +88,15 @@ def solve(
         if capacity is not None:
             data["capacity"], data["fits"] = capacity, answer
         print_json(data)
-        return code
+    elif not quiet:
+        _print(file, problem.total, result, capacity, answer)
+    return code
+
+
+def _print(file: str, total: int, result: Result, capacity: int | None, answer: str) -> None:
     rows = table(file, "sharing", "bytes")
-    rows.add_row("no sharing", f"{problem.total:,}")
-    label = result.status.value if algorithm == "optimal" else algorithm
+    rows.add_row("no sharing", f"{total:,}")
+    label = result.status.value if result.algorithm == "optimal" else result.algorithm
     rows.add_row(
         f"memonger ({label})", "-" if result.objective is None else f"{result.objective:,}"
     )
@@ -98,7 +105,6 @@ def solve(
     out.print(f"{verdict(result)}; {result.seconds:.2f} s")
     if capacity is not None:
         out.print(f"fits in {capacity:,} bytes: {answer}")
-    return code
 
 
 def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[int, str]:
