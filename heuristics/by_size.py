@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from memonger.heuristics.lane_table import Rule, fill
 from memonger.heuristics.lanes import Lane, over_before
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -34,6 +37,9 @@ def tight_gap(problem: Problem, fitting: list[tuple[Lane, int]], buffer: int) ->
     return min(range(len(fitting)), key=lambda i: idle(*fitting[i]))
 
 
+_RULES = {first_fit: Rule.FIRST, tight_gap: Rule.TIGHT}
+
+
 def greedy_by_size(
     problem: Problem, choose: Choice = first_fit, deadline: Deadline | None = None
 ) -> SharingPlan | None:
@@ -51,7 +57,7 @@ def greedy_by_size(
     Returns
     -------
     SharingPlan or None
-        ``None`` if the deadline came first.
+        ``None`` if the deadline came first, or the table of `lane_table` would be too large.
 
     Notes
     -----
@@ -61,11 +67,13 @@ def greedy_by_size(
     ----------
     Y. Pisarchyk, J. Lee, "Efficient memory management for deep neural net inference", 2020.
     """
-    over = over_before(problem)
     order = sorted(
         range(len(problem)),
         key=lambda i: (-problem.sizes[i], problem.buffers[i].start, problem.buffers[i].name),
     )
+    if problem.vector_time is None and choose in _RULES:
+        return fill(problem, np.array(order, dtype=np.int64), _RULES[choose], deadline)
+    over = over_before(problem)
     lanes: list[Lane] = []
     shared = [0] * len(problem)
     numbers: dict[int, int] = {}

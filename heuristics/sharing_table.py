@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
 from memonger.heuristics.caffe2_dp import caffe2_dp
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
+from memonger.heuristics.class_load import class_load
+from memonger.heuristics.lane_table import Rule as LaneRule
+from memonger.heuristics.lane_table import fill
+from memonger.heuristics.pisarchyk_lee import greedy_by_breadth
 from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
 from memonger.plan import SharingPlan
-from memonger.problem import Problem
+from memonger.problem import IntArray, Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
 
 
 def no_sharing(problem: Problem) -> SharingPlan:
     """Return the plan in which every buffer has memory of its own."""
     return SharingPlan(tuple(range(len(problem))))
+
+
+def _by_start(problem: Problem) -> IntArray:
+    return np.argsort(problem.starts, kind="stable")
 
 
 def _register(
@@ -70,4 +80,24 @@ _register(
     "largest buffer first, where it leaves the least idle time",
     lambda p, run: greedy_by_size(p, tight_gap, run.deadline),
     vector_time=True,
+)
+_register(
+    "class-load",
+    "largest first, into capacity classes by their load, many orders and rules",
+    lambda p, run: class_load(p, run.deadline),
+)
+_register(
+    "by-breadth",
+    "what is live at the busiest time first, into what is large enough",
+    lambda p, run: greedy_by_breadth(p, run.deadline),
+)
+_register(
+    "in-order",
+    "TFLite GPU's greedy: by start, into the free shared buffer nearest in size",
+    lambda p, run: fill(p, _by_start(p), LaneRule.NEAREST, run.deadline),
+)
+_register(
+    "equality",
+    "TFLite GPU's equality rule: only buffers of equal size share",
+    lambda p, run: fill(p, _by_start(p), LaneRule.EQUAL, run.deadline),
 )

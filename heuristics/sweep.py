@@ -36,7 +36,7 @@ def profile_sweep(problem: Problem, *, reverse: bool = False) -> SharingPlan:
     """
     profile = size_profile(problem)
     level = np.searchsorted(-profile.sizes, -problem.sizes).tolist()  # 0 = the largest size
-    starts, ends = problem.starts.tolist(), problem.ends.tolist()
+    starts, ends = problem.starts.tolist(), problem.freed.tolist()
     if reverse:
         starts, ends = [-end for end in ends], [-start for start in starts]
     free = [*np.diff(profile.counts, prepend=0).tolist(), 0]  # the last one: empty buffers

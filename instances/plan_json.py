@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import memonger
-from memonger.certificate import Certificate, certificate_from_json
+from memonger.certificate import Certificate, certificate_from_json, certificate_to_json
 from memonger.errors import InputError, PlanError
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
-from memonger.instances.problem_json import problem_from_json
+from memonger.instances.problem_json import in_place_names, problem_from_json
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.result import Result
@@ -67,7 +67,9 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
             buffer.name: number
             for buffer, number in zip(problem.buffers, result.plan.shared, strict=True)
         },
-        "certificate": None if result.certificate is None else result.certificate.to_json(),
+        "certificate": None
+        if result.certificate is None
+        else certificate_to_json(result.certificate),
         "made_by": {
             "version": memonger.__version__,
             "algorithm": result.algorithm,
@@ -77,6 +79,8 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
     }
     if any(problem.devices):
         data["devices"] = {b.name: b.device for b in problem.buffers}
+    if problem.in_place:
+        data["in_place"] = in_place_names(problem)
     if problem.vector_time is not None:
         time = problem.vector_time
         data["vector_time"] = {
@@ -135,4 +139,5 @@ def _problem(data: Mapping[str, Any], source: str) -> Problem:
             entry["vector_start"], entry["vector_end"] = vectors[name]
         buffers.append(entry)
     problem = {"format": PROBLEM_FORMAT, "name": data.get("instance", ""), "buffers": buffers}
+    problem["in_place"] = data.get("in_place", [])
     return problem_from_json(problem, source)

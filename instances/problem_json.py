@@ -39,7 +39,15 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
             entry["vector_end"] = problem.vector_time.end[index].tolist()
         buffers.append(entry)
     horizon = max((buffer.end for buffer in problem.buffers), default=0)
-    return {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
+    data = {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
+    if problem.in_place:
+        data["in_place"] = in_place_names(problem)
+    return data
+
+
+def in_place_names(problem: Problem) -> list[list[str]]:
+    """Return the in-place pairs by the names of their buffers."""
+    return [[problem.buffers[i].name for i in pair] for pair in problem.in_place]
 
 
 def problem_from_json(data: object, source: str = "problem") -> Problem:
@@ -48,13 +56,11 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     Raises
     ------
     ProblemError
-        If they describe none, or one with features of the arena form (pinned offsets) or
-        in-place pairs, which this version does not plan; names the buffer.
+        If they describe none, or one with features of the arena form (pinned offsets), which
+        this version does not plan; names the buffer.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
-    if data.get("in_place"):
-        raise ProblemError(f"{source}: in-place pairs are not supported by this version")
     entries = data.get("buffers")
     if not isinstance(entries, list):
         raise ProblemError(f"{source}: 'buffers' must be a list")
@@ -65,7 +71,8 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     name = str(data.get("name", ""))
     try:
         vector_time = _vector_time(vectors)
-        problem = Problem(tuple(buffers), name, vector_time)
+        pairs = _in_place(data.get("in_place") or [], buffers)
+        problem = Problem(tuple(buffers), name, vector_time, pairs)
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
     _check_order(problem, source)
@@ -86,6 +93,21 @@ def _check_order(problem: Problem, source: str) -> None:
                 f"{source}: {buffer.name!r} and {other!r} are live together by 'start' and 'end', "
                 "but not by their vector times"
             )
+
+
+def _in_place(names: object, buffers: list[Buffer]) -> tuple[tuple[int, int], ...]:
+    index = {buffer.name: i for i, buffer in enumerate(buffers)}
+    if not isinstance(names, list):
+        raise ProblemError("'in_place' must be a list of pairs of names")
+    pairs = []
+    for pair in names:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ProblemError("'in_place' must be a list of pairs of names")
+        for name in pair:
+            if not isinstance(name, str) or name not in index:
+                raise ProblemError(f"in-place pair {pair}: there is no buffer {name!r}")
+        pairs.append((index[pair[0]], index[pair[1]]))
+    return tuple(pairs)
 
 
 def _buffer(entry: object, where: str) -> Buffer:

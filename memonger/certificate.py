@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from memonger.errors import PlanError
+from memonger.lp_dual import LpDualCertificate
 from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
@@ -50,7 +51,7 @@ class ThresholdCertificate:
             by_time.setdefault(time, []).append(k)
         total = 0
         for time, levels in by_time.items():
-            live = np.flatnonzero((problem.starts <= time) & (time < problem.ends))
+            live = np.flatnonzero((problem.starts <= time) & (time < problem.freed))
             for k in levels:
                 total += steps[k] * int((problem.sizes[live] >= sizes[k]).sum())
             largest = live[problem.sizes[live] >= min(sizes[k] for k in levels)]
@@ -59,12 +60,8 @@ class ThresholdCertificate:
         return total
 
     def to_json(self) -> dict[str, Any]:
-        """Return the certificate as JSON data (``memonger-certificate/1``)."""
-        return {
-            "format": FORMAT,
-            "kind": "threshold",
-            "witness": [[size, time] for size, time in self.witness],
-        }
+        """Return the certificate as JSON data, without its format."""
+        return {"kind": "threshold", "witness": [[size, time] for size, time in self.witness]}
 
 
 def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -> None:
@@ -79,6 +76,9 @@ def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -
             )
 
 
+SimpleCertificate = ThresholdCertificate | LpDualCertificate
+
+
 @dataclass(frozen=True)
 class DeviceCertificate:
     """A certificate for each device: the bounds add up, as devices never share.
@@ -89,7 +89,7 @@ class DeviceCertificate:
         Device -> certificate for the buffers of that device.
     """
 
-    parts: Mapping[str, ThresholdCertificate]
+    parts: Mapping[str, SimpleCertificate]
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes for a problem; errors as for the parts."""
@@ -101,15 +101,14 @@ class DeviceCertificate:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the certificate as JSON data (``memonger-certificate/1``)."""
+        """Return the certificate as JSON data, without its format."""
         return {
-            "format": FORMAT,
             "kind": "by-device",
-            "devices": {device: part.to_json() for device, part in self.parts.items()},
+            "devices": {device: certificate_to_json(p) for device, p in self.parts.items()},
         }
 
 
-Certificate = ThresholdCertificate | DeviceCertificate
+Certificate = SimpleCertificate | DeviceCertificate
 
 
 def check_certificate(problem: Problem, certificate: Certificate, claimed: int) -> int:
@@ -126,6 +125,11 @@ def check_certificate(problem: Problem, certificate: Certificate, claimed: int) 
     return proven
 
 
+def certificate_to_json(certificate: Certificate) -> dict[str, Any]:
+    """Return a certificate as JSON data (``memonger-certificate/1``)."""
+    return {"format": FORMAT, **certificate.to_json()}
+
+
 def certificate_from_json(data: object) -> Certificate:
     """Return the certificate that JSON data describe.
 
@@ -139,15 +143,21 @@ def certificate_from_json(data: object) -> Certificate:
             raise PlanError("the certificate is malformed")
         if data["format"] != FORMAT:
             raise PlanError(f"unknown certificate format {data['format']!r}")
-        if data["kind"] == "threshold":
-            return _threshold_from_json(data)
         if data["kind"] == "by-device":
             return DeviceCertificate(
-                {str(d): _threshold_from_json(p) for d, p in data["devices"].items()}
+                {str(d): _simple_from_json(p) for d, p in data["devices"].items()}
             )
-        raise PlanError(f"unknown kind of certificate {data['kind']!r}")
+        return _simple_from_json(data)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise PlanError("the certificate is malformed") from None
+
+
+def _simple_from_json(data: Mapping[str, Any]) -> SimpleCertificate:
+    if data["kind"] == "threshold":
+        return _threshold_from_json(data)
+    if data["kind"] == "lp-dual":
+        return LpDualCertificate.from_json(data)
+    raise PlanError(f"unknown kind of certificate {data['kind']!r}")
 
 
 def _threshold_from_json(data: Mapping[str, Any]) -> ThresholdCertificate:

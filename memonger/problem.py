@@ -104,12 +104,16 @@ class Problem:
         For nets whose operators run in parallel: the live ranges that hold in every schedule.
         ``start`` and ``end`` of the buffers are then those of program order, a relaxation:
         buffers that conflict in program order conflict in vector time.
+    in_place
+        Pairs (p, o) of buffers such that ``o`` may take over the memory of ``p``: the operator
+        that writes ``o`` is the last one that reads ``p``. Interval time only.
 
     Raises
     ------
     ProblemError
         If a name is empty or not unique, a size or a time negative, a live range empty, an
-        alignment below 1, or the sizes add up to 2^62 bytes or more; names the buffer.
+        alignment below 1, or the sizes add up to 2^62 bytes or more; or if a pair is none that
+        can be in place. Names the buffer.
 
     Examples
     --------
@@ -121,6 +125,7 @@ class Problem:
     buffers: tuple[Buffer, ...]
     name: str = ""
     vector_time: VectorTime | None = field(default=None, repr=False)
+    in_place: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -135,6 +140,8 @@ class Problem:
             raise ProblemError(f"the buffers add up to {total} bytes; the limit is 2^62")
         if self.vector_time is not None:
             _check_vectors(self.buffers, self.vector_time)
+        if self.in_place:
+            _check_in_place(self)
 
     def __len__(self) -> int:
         return len(self.buffers)
@@ -155,6 +162,23 @@ class Problem:
         return self._array([buffer.end for buffer in self.buffers])
 
     @cached_property
+    def freed(self) -> IntArray:
+        """First times at which the memory may have another owner, shape (buffers,).
+
+        The ends, but one earlier for buffers that may be taken over in place: with these ends in
+        place of the others the problem is a relaxation, and its bounds hold.
+        """
+        ends = self.ends.copy()
+        ends[[taken for taken, _ in self.in_place]] -= 1
+        ends.flags.writeable = False
+        return ends
+
+    @cached_property
+    def takes_over(self) -> frozenset[tuple[int, int]]:
+        """The pairs of ``in_place``."""
+        return frozenset(self.in_place)
+
+    @cached_property
     def total(self) -> int:
         """Bytes of all buffers together: the cost without any sharing."""
         return int(self.sizes.sum())
@@ -169,6 +193,8 @@ class Problem:
         time = self.vector_time
         if time is not None:
             return not (time.over_before(first, second) or time.over_before(second, first))
+        if (first, second) in self.takes_over or (second, first) in self.takes_over:
+            return False
         one, other = self.buffers[first], self.buffers[second]
         return one.start < other.end and other.start < one.end
 
@@ -178,7 +204,11 @@ class Problem:
         if time is not None:
             rows = np.asarray(indices, dtype=np.intp)
             time = VectorTime(time.start[rows], time.end[rows])
-        return Problem(tuple(self.buffers[i] for i in indices), self.name, time)
+        pairs = self.in_place
+        if pairs:
+            new = {old: position for position, old in enumerate(indices)}
+            pairs = tuple((new[p], new[o]) for p, o in pairs if p in new and o in new)
+        return Problem(tuple(self.buffers[i] for i in indices), self.name, time, pairs)
 
     @staticmethod
     def _array(values: list[int]) -> IntArray:
@@ -196,6 +226,23 @@ def _check_vectors(buffers: tuple[Buffer, ...], time: VectorTime) -> None:
     if empty.any():
         name = buffers[int(np.argmax(empty))].name
         raise ProblemError(f"buffer {name!r} ends before it starts in vector time")
+
+
+def _check_in_place(problem: Problem) -> None:
+    if problem.vector_time is not None:
+        raise ProblemError("in-place pairs of nets that run in parallel cannot be planned")
+    if len(problem.takes_over) != len(problem.in_place):
+        raise ProblemError("an in-place pair stands twice in the problem")
+    for taken, over in problem.in_place:
+        if not (0 <= taken < len(problem) and 0 <= over < len(problem)):
+            raise ProblemError(f"in-place pair ({taken}, {over}): there is no such buffer")
+        one, other = problem.buffers[taken], problem.buffers[over]
+        fits = one.start < other.start == one.end - 1 and one.end < other.end
+        if not fits or one.device != other.device:
+            raise ProblemError(
+                f"{other.name!r} cannot take over {one.name!r} in place: it must begin at the "
+                "last operator that reads the other, outlive it, and be on its device"
+            )
 
 
 def _check(buffer: Buffer) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from memonger.errors import NetError
 from memonger.graph.live_ranges import live_ranges
 from memonger.graph.storage import storages
-from memonger.heuristics.in_order import last_freed_first
+from memonger.heuristics.last_freed import last_freed_first
 from memonger.heuristics.token_walk import token_walk
 from memonger.heuristics.unite import unite
 from memonger.net.defuse import analyse, outputs_of

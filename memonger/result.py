@@ -27,6 +27,8 @@ class Proof(StrEnum):
 
     THRESHOLD = "threshold"
     """Counting the buffers of at least each size at one time; certified."""
+    LP_DUAL = "lp-dual"
+    """Prices from a linear program, in exact integers; certified."""
     CP_SAT = "cp-sat"
     """The search of CP-SAT; not certified."""
 

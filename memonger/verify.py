@@ -13,7 +13,7 @@ def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
     """Check that a sharing plan is valid and return its cost in bytes.
 
     A plan is valid iff it places every buffer, and the buffers that share are of one device and
-    pairwise disjoint in time.
+    pairwise disjoint in time, but for pairs that may be in place.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _check_pair(problem: Problem, one: int, other: int) -> None:
         )
     time = problem.vector_time
     over = first.end <= second.start if time is None else time.over_before(one, other)
-    if not over:
+    if not over and (one, other) not in problem.takes_over:
         raise PlanError(
             f"buffers {first.name!r} [{first.start}, {first.end}) and {second.name!r} "
             f"[{second.start}, {second.end}) share memory but are live at the same time"

@@ -14,20 +14,20 @@ identical buffers merged into groups g of multiplicity m_g, and x[g, c] of group
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ortools.sat.python import cp_model
 
-from memonger.solver.presolve import Groups, Limits
+from memonger.graph.cliques import Groups
+from memonger.solver.linear import FloatArray
+from memonger.solver.presolve import Pairs, Reduction
 
 
-def num_entries(groups: Groups, limits: Limits) -> int:
+def num_entries(groups: Groups, pairs: Pairs) -> int:
     """Return about how many coefficients the model has: what decides whether to build it."""
-    classes = np.maximum(0, groups.level - limits.smallest + 1)
-    return int((classes * (groups.last - groups.first + 2)).sum())
+    return int((groups.last[pairs.group] - groups.first[pairs.group] + 2).sum())
 
 
 class ClassModel:
@@ -37,8 +37,8 @@ class ClassModel:
     ----------
     groups
         The problem, presolved.
-    limits
-        From `gap_fixing`, for the cost that is asked for.
+    reduction
+        What to build: from `unreduced`, or smaller by prices.
     model
         A model to add to; a new one by default.
 
@@ -55,12 +55,13 @@ class ClassModel:
     def __init__(
         self,
         groups: Groups,
-        limits: Limits,
+        reduction: Reduction,
         model: Any = None,  # noqa: ANN401
     ) -> None:
         self.groups = groups
-        self.limits = limits
+        self.reduction = reduction
         self.model: Any = cp_model.CpModel() if model is None else model
+        limits = reduction.limits
         bounds = zip(limits.low.tolist(), limits.high.tolist(), strict=True)
         self.at_least: list[Any] = [  # (4)
             self.model.new_int_var(low, high, f"M{k}") for k, (low, high) in enumerate(bounds)
@@ -80,24 +81,22 @@ class ClassModel:
 
     def _add_placements(self) -> None:
         """(1): every buffer is in one class."""
-        for g, (level, count) in enumerate(
-            zip(self.groups.level.tolist(), self.groups.multiplicity.tolist(), strict=True)
-        ):
-            variables = []
-            for c in self.limits.allowed(g, level):
-                if self._may_be_used(c):
-                    self.placed[g, c] = self.model.new_int_var(0, count, f"x{g}_{c}")
-                    variables.append(self.placed[g, c])
-            self.model.add(sum(variables) == count)
-
-    def _may_be_used(self, c: int) -> bool:
-        below = int(self.limits.low[c - 1]) if c else 0
-        return int(self.limits.high[c]) > below
+        of_group: list[list[Any]] = [[] for _ in range(len(self.groups))]
+        self.classes_of: list[list[int]] = [[] for _ in range(len(self.groups))]
+        count = self.groups.multiplicity.tolist()
+        pairs = self.reduction.pairs
+        for g, c in zip(pairs.group.tolist(), pairs.kind.tolist(), strict=True):
+            self.placed[g, c] = self.model.new_int_var(0, count[g], f"x{g}_{c}")
+            of_group[g].append(self.placed[g, c])
+            self.classes_of[g].append(c)
+        for variables, number in zip(of_group, count, strict=True):
+            self.model.add(sum(variables) == number)
 
     def _add_order(self) -> None:
         """(3): shared buffers of at least w_(k-1) are shared buffers of at least w_k."""
-        for one, other in itertools.pairwise(self.at_least):
-            self.model.add(one <= other)
+        most = self.reduction.most.tolist()
+        for k in range(1, len(self.at_least)):
+            self.model.add_linear_constraint(self._num_in_class(k), 0, most[k])
 
     def _add_capacities(self) -> None:
         """(2): at no time more buffers in a class than it has shared buffers."""
@@ -108,6 +107,19 @@ class ClassModel:
             capacity = self._num_in_class(c)
             for clique in maximal_cliques(self.groups, members):
                 self.model.add(sum(self.placed[g, c] for g in clique) <= capacity)
+            for q in self.reduction.full.get(c, np.zeros(0, dtype=np.int64)).tolist():
+                live = [g for g in members if self.groups.first[g] <= q <= self.groups.last[g]]
+                self.model.add(sum(self.placed[g, c] for g in live) == capacity)
+
+    def add_cliques(self, cliques: Sequence[Sequence[int]]) -> None:
+        """Add (2) for more sets of groups that conflict pairwise, for every class."""
+        for clique in cliques:
+            by_class: dict[int, list[Any]] = {}
+            for g in clique:
+                for c in self.classes_of[g]:
+                    by_class.setdefault(c, []).append(self.placed[g, c])
+            for c, variables in by_class.items():
+                self.model.add(sum(variables) <= self._num_in_class(c))
 
     def require_cost(self, low: int, high: int) -> None:
         """Add ``low <= cost <= high``, bytes."""
@@ -126,8 +138,17 @@ class ClassModel:
         depth = self._depths(used)
         below = 0
         for k, variable in enumerate(self.at_least):
-            below = max(below + depth[k], int(self.limits.low[k]))
+            below = max(below + depth[k], int(self.reduction.limits.low[k]))
             self.model.add_hint(variable, below)
+
+    def add_values(self, pairs: Pairs, values: FloatArray) -> None:
+        """Give the values of a relaxation, rounded, as an incomplete hint."""
+        self.model.clear_hints()
+        for g, c, value in zip(
+            pairs.group.tolist(), pairs.kind.tolist(), np.rint(values).tolist(), strict=True
+        ):
+            if (g, c) in self.placed:
+                self.model.add_hint(self.placed[g, c], int(value))
 
     def _depths(self, used: dict[tuple[int, int], int]) -> list[int]:
         """Largest number of buffers of each class that are live at once."""

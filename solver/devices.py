@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memonger.certificate import DeviceCertificate, ThresholdCertificate
+from memonger.certificate import DeviceCertificate
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import Algorithm, Outcome, Progress, Run
 from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
 from memonger.stop import Deadline
+
+_STRENGTH = (Proof.THRESHOLD, Proof.LP_DUAL, Proof.CP_SAT)
 
 
 def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
@@ -71,14 +73,15 @@ def _together(problem: Problem, groups: list[list[int]], outcomes: list[Outcome]
     certificates = {
         device: outcome.certificate
         for device, outcome in zip(problem.devices, outcomes, strict=True)
-        if isinstance(outcome.certificate, ThresholdCertificate)
+        if outcome.certificate is not None
+        and not isinstance(outcome.certificate, DeviceCertificate)
     }
-    certified = len(certificates) == len(outcomes)
+    weakest = max((outcome.proof for outcome in outcomes if outcome.proof), key=_STRENGTH.index)
     return Outcome(
         plan,
         sum(outcome.bound for outcome in outcomes),
-        Proof.THRESHOLD if certified else Proof.CP_SAT,
-        DeviceCertificate(certificates) if certified else None,
+        weakest,
+        DeviceCertificate(certificates) if len(certificates) == len(outcomes) else None,
         ", ".join(dict.fromkeys(outcome.source for outcome in outcomes)),
         sum(outcome.solve_seconds for outcome in outcomes),
     )

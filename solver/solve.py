@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Callable
 
-import memonger.solver.sharing  # noqa: F401  (registers the exact algorithm)
+import memonger.solver.formulations
+import memonger.solver.sharing  # noqa: F401
 from memonger.certificate import check_certificate
 from memonger.errors import InputError, PlanError
 from memonger.plan import SharingPlan

@@ -23,6 +23,8 @@ def may_share(problem: Problem, first: int, second: int) -> bool:
         return False
     time = problem.vector_time
     if time is None:
+        if (first, second) in problem.in_place or (second, first) in problem.in_place:
+            return True
         return max(one.start, other.start) >= min(one.end, other.end)
     chains = range(time.start.shape[1])
     before = all(time.end[first][c] <= time.start[second][c] for c in chains)

@@ -120,6 +120,12 @@ def _same_buffers(expected: Problem, planned: Problem) -> None:
     for name in theirs:
         if name not in ours:
             raise PlanError(f"the plan places {name!r}, which is no buffer of the input")
+    pairs = [
+        {(p.buffers[one].name, p.buffers[two].name) for one, two in p.in_place}
+        for p in (planned, expected)
+    ]
+    if pairs[0] and pairs[0] != pairs[1]:  # a plan may do without any
+        raise PlanError("the plan takes other buffers over in place than the input allows")
     if len(expected) and (expected.vector_time is None) != (planned.vector_time is None):
         raise PlanError("the plan is for a net that runs in another way (in order, or in parallel)")
     if len(expected) and expected.vector_time is not None and planned.vector_time is not None:

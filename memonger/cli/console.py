@@ -41,6 +41,13 @@ def print_json(data: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(data) + "\n")
 
 
+def json_line(state: Progress) -> None:
+    """Print progress as a JSON object on a line of its own, at once."""
+    data = {"objective": state.objective, "bound": state.bound, "seconds": round(state.seconds, 3)}
+    print_json(data)
+    sys.stdout.flush()
+
+
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Any]:
     """Show objective, bound, gap and time on a terminal; nothing where stderr is piped.

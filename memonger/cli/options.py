@@ -16,11 +16,12 @@ from typing import Annotated, Any
 import typer
 
 from memonger.errors import InputError, NetError, ProblemError, ShapeError
-from memonger.instances.loading import load
+from memonger.instances.loading import load, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.tensors import TensorType
 from memonger.net.type_files import read_sizes, read_types
+from memonger.plan import SharingPlan
 from memonger.problem import Problem
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
@@ -94,6 +95,16 @@ Seed = Annotated[
     int, typer.Option("--seed", min=0, help="With --workers 1, one seed gives one plan.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+JsonLines = Annotated[
+    bool,
+    typer.Option(
+        "--json-lines", help="Print a JSON object for every improvement, then that of --json."
+    ),
+]
+Hint = Annotated[
+    Path | None,
+    typer.Option("--hint", metavar="PLAN.json", help="Start from a plan; never end up worse."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and what --json asks for.")
 ]
@@ -177,7 +188,28 @@ def problem_of(
         replace(buffer, alignment=math.lcm(buffer.alignment, alignment))
         for buffer in loaded.buffers
     )
-    return Problem(buffers, loaded.name, loaded.vector_time)
+    return replace(loaded, buffers=buffers)
+
+
+def read_hint(path: Path, problem: Problem) -> SharingPlan:
+    """Read a plan for a problem: buffers are matched by their names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is for other buffers.
+    """
+    found = load_plan(path)
+    shared = {
+        buffer.name: number
+        for buffer, number in zip(found.problem.buffers, found.plan.shared, strict=True)
+    }
+    names = [buffer.name for buffer in problem.buffers]
+    missing = next((name for name in names if name not in shared), None)
+    if missing is not None or len(names) != len(shared):
+        detail = f"it does not place {missing!r}" if missing else "it places other buffers besides"
+        raise InputError(f"{path}: no plan for this problem: {detail}")
+    return SharingPlan.of(shared[name] for name in names)
 
 
 def check_new(source: str, target: Path) -> None:

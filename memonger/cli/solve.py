@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,16 @@ from typing import Annotated
 import typer
 
 from memonger.cli import options
-from memonger.cli.console import exit_code, out, print_json, progress, result_json, table, verdict
+from memonger.cli.console import (
+    exit_code,
+    json_line,
+    out,
+    print_json,
+    progress,
+    result_json,
+    table,
+    verdict,
+)
 from memonger.net.io import write_atomically
 from memonger.result import Result
 
@@ -39,11 +49,17 @@ def solve(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PLAN.json", help="Write the plan.")
     ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Let buffers take over others where the problem says so."),
+    ] = False,
+    hint: options.Hint = None,
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
     seed: options.Seed = 0,
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
+    json_lines: options.JsonLines = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Find the cheapest plan of a problem and prove it.
@@ -58,14 +74,19 @@ def solve(
       memonger solve A.1048576.csv --algorithm by-size --json
 
       memonger solve graph.json.gz --time-limit 60s --capacity 67108864
+
+      memonger solve problem.json --hint plan.json --json-lines
     """
     del form
     from memonger.instances.plan_json import plan_to_json
     from memonger.solver.solve import solve as run
 
     problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
+    if not in_place and problem.in_place:
+        problem = replace(problem, in_place=())
+    start = None if hint is None else options.read_hint(hint, problem)
     options.check_target(output)
-    options.check_stdout(output, json_output=json_output, quiet=quiet)
+    options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)
     if output is not None:
         options.check_new(file, output)
     with progress(file, quiet=quiet) as show:
@@ -75,7 +96,8 @@ def solve(
             time_limit=time_limit,
             workers=workers,
             seed=seed,
-            report=show,
+            hint=start,
+            report=json_line if json_lines else show,
         )
     if output is not None and result.plan is not None:
         write_atomically(output, json.dumps(plan_to_json(problem, result)).encode())
@@ -83,7 +105,7 @@ def solve(
     answer = ""
     if capacity is not None:
         code, answer = _fits(result.objective, result.bound, capacity, code)
-    if json_output:
+    if json_output or json_lines:
         data = result_json(file, len(problem), result)
         if capacity is not None:
             data["capacity"], data["fits"] = capacity, answer

@@ -77,7 +77,7 @@ def size_profile(problem: Problem) -> SizeProfile:
     order = np.argsort(-sizes, kind="stable")
     points = np.unique(starts)  # a maximum is reached where a range starts
     first = np.searchsorted(points, starts)
-    last = np.searchsorted(points, problem.ends[positive])  # exclusive
+    last = np.searchsorted(points, problem.freed[positive])  # exclusive
     distinct = np.unique(sizes)[::-1].copy()
     group_ends = np.searchsorted(-sizes[order], -distinct, side="right")
     counts, where = _running_maxima(first[order], last[order], group_ends, max(1, len(points)))

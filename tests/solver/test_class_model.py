@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
+from memonger.graph.cliques import compress
 from memonger.heuristics.classes import plan_from_classes
 from memonger.problem import Buffer, Problem
 from memonger.result import Status
 from memonger.solver.class_model import ClassModel, maximal_cliques, num_entries
 from memonger.solver.cpsat import run_cpsat
-from memonger.solver.presolve import compress, gap_fixing
+from memonger.solver.presolve import allowed_pairs, gap_fixing, unreduced
 from tests import oracles
 from tests.strategies import problems, random_problem
 
@@ -33,7 +34,7 @@ TINY = Problem(
 def model_of(problem=TINY, cost=None):
     groups = compress(problem)
     limits = gap_fixing(groups, problem.total if cost is None else cost)
-    return ClassModel(groups, limits)
+    return ClassModel(groups, unreduced(groups, limits))
 
 
 def solved(model):
@@ -64,8 +65,8 @@ def test_cost_of_the_tiny_problem():
     assert levels == [0, 1, 2, 2, 0, 1]
     assert set(model.placed) == {(g, c) for g, level in enumerate(levels) for c in range(level + 1)}
     assert model.groups.steps.tolist() == [4, 2, 2]
-    assert model.limits.low.tolist() == [1, 1, 2]
-    assert model.limits.high.tolist() == [2, 4, 6]
+    assert model.reduction.limits.low.tolist() == [1, 1, 2]
+    assert model.reduction.limits.high.tolist() == [2, 4, 6]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_3_counts_do_not_fall(at_least, status):
 
 def test_4_limits_of_the_counts():
     model = model_of(cost=10)
-    low, high = model.limits.low.tolist(), model.limits.high.tolist()
+    low, high = model.reduction.limits.low.tolist(), model.reduction.limits.high.tolist()
     assert fixed(model_of(cost=10), None, {0: high[0] + 1}) is Status.INFEASIBLE
     assert fixed(model_of(cost=10), None, {2: low[2] - 1}) is Status.INFEASIBLE
     assert fixed(model_of(cost=10), None, {0: low[0]}) is Status.OPTIMAL
@@ -154,7 +155,7 @@ def test_a_model_of_the_caller_is_added_to():
     own = cp_model.CpModel()
     flag = own.new_bool_var("flag")
     groups = compress(TINY)
-    model = ClassModel(groups, gap_fixing(groups, TINY.total), own)
+    model = ClassModel(groups, unreduced(groups, gap_fixing(groups, TINY.total)), own)
     assert model.model is own
     own.add(flag == 1)
     answer = solved(model)
@@ -214,7 +215,7 @@ def test_maximal_cliques(problem, data):
 
 def test_number_of_entries():
     groups = compress(TINY)
-    wide, tight = gap_fixing(groups, TINY.total), gap_fixing(groups, 10)
+    wide, tight = (allowed_pairs(groups, gap_fixing(groups, cost)) for cost in (TINY.total, 10))
     assert 0 < num_entries(groups, tight) <= num_entries(groups, wide)
     lengths = [int(last - first + 2) for first, last in zip(groups.first, groups.last, strict=True)]
     every = [(level + 1) * length for level, length in zip(groups.level, lengths, strict=True)]

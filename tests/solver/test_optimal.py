@@ -11,7 +11,7 @@ from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.problem import Buffer, Problem
 from memonger.registry import Progress
 from memonger.result import Proof, Status
-from memonger.solver import sharing
+from memonger.solver import core, sharing, target
 from memonger.solver.solve import solve
 from tests import oracles
 from tests.strategies import problems, random_problem
@@ -45,7 +45,7 @@ def test_random_intervals(seed):
         assert result.objective == oracles.optimum(problem)
         proofs[result.proof] += 1
     assert proofs[Proof.THRESHOLD] > 200
-    assert proofs[Proof.CP_SAT] > 0
+    assert proofs[Proof.LP_DUAL] > 0
 
 
 def loose_problems(seed, count, wanted):
@@ -64,9 +64,20 @@ def test_where_the_threshold_bound_is_not_tight(seed):
     for problem in loose_problems(seed, 8, 20):
         result = exact(problem)
         assert result.objective == oracles.optimum(problem)
+        assert result.proof is Proof.LP_DUAL
+        assert result.certificate.bound(problem) == result.objective
+        assert result.solve_seconds > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_relaxation(monkeypatch, seed):
+    """CP-SAT closes alone what the relaxation closes."""
+    monkeypatch.setattr(sharing, "MAX_PAIRS", 0)
+    for problem in loose_problems(seed, 8, 20):
+        result = exact(problem)
+        assert result.objective == oracles.optimum(problem)
         assert result.proof is Proof.CP_SAT
         assert result.certificate is None
-        assert result.solve_seconds > 0
 
 
 @settings(max_examples=200, deadline=None)
@@ -150,10 +161,14 @@ def test_progress_is_reported_on_several_devices():
     assert all(state.objective is None or state.objective >= result.objective for state in seen)
 
 
-@pytest.mark.parametrize("limit", ["MAX_TABLE", "MAX_ENTRIES"])
-def test_models_that_are_too_large_are_not_built(monkeypatch, limit):
+@pytest.mark.parametrize(
+    "limits",
+    [((core, "MAX_TABLE"),), ((sharing, "MAX_PAIRS"), (target, "MAX_ENTRIES"))],
+)
+def test_models_that_are_too_large_are_not_built(monkeypatch, limits):
     problem = loose_problems(6, 8, 1)[0]
-    monkeypatch.setattr(sharing, limit, 0)
+    for module, name in limits:
+        monkeypatch.setattr(module, name, 0)
     result = solve(problem, workers=1)
     best = oracles.optimum(problem)
     assert result.bound <= best <= result.objective

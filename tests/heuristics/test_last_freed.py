@@ -6,7 +6,7 @@ import pytest
 
 from memonger.graph.live_ranges import live_ranges
 from memonger.graph.storage import storages
-from memonger.heuristics.in_order import iteration_order, last_freed_first
+from memonger.heuristics.last_freed import iteration_order, last_freed_first
 from memonger.net.defuse import analyse, outputs_of
 from memonger.verify import verify_sharing
 from tests.net.notation import net

@@ -1,0 +1,74 @@
+"""What the class model works on: the buffers that have a size, over compressed time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memonger.graph.cliques import Groups, compress
+from memonger.heuristics.class_load import Placement, plan_of
+from memonger.plan import SharingPlan
+from memonger.problem import IntArray, Problem
+from memonger.solver.presolve import Pairs
+
+# Entries of the table (sizes x cliques) that presolve and class-load first fit work on.
+MAX_TABLE = 20_000_000
+# CP-SAT reports bounds as floats: exact below 2^53.
+MAX_UNITS = 2**52
+
+
+@dataclass(frozen=True)
+class Core:
+    """The buffers of positive size, compressed.
+
+    Parameters
+    ----------
+    indices
+        Their indices in the whole problem.
+    problem, groups
+        The problem of these buffers, and its groups.
+    """
+
+    indices: IntArray
+    problem: Problem
+    groups: Groups
+
+    @classmethod
+    def of(cls, problem: Problem) -> Core | None:
+        """Return the core of a problem; ``None`` if its tables or its numbers were too large."""
+        indices = np.flatnonzero(problem.sizes > 0)
+        core = problem.subproblem(indices.tolist())
+        groups = compress(core)
+        if len(groups.sizes) * groups.num_cliques > MAX_TABLE:
+            return None
+        if core.total // groups.gcd > MAX_UNITS:
+            return None
+        return cls(indices, core, groups)
+
+    def plan(self, whole: Problem, placement: Placement) -> SharingPlan:
+        """Return a placement as a plan of the whole problem."""
+        return plan_of(whole, self.indices, self.problem, placement)
+
+    def whole(self, problem: Problem, plan: SharingPlan) -> SharingPlan:
+        """Return a plan of the core as one of the whole problem: empty buffers stay alone."""
+        labels = [-1 - index for index in range(len(problem))]
+        for index, label in zip(self.indices.tolist(), plan.shared, strict=True):
+            labels[index] = label
+        return SharingPlan.of(labels)
+
+    def classes(self, plan: SharingPlan) -> list[int]:
+        """Return buffer index -> class of a plan: the rank of its shared buffer's largest size."""
+        rank = {size: k for k, size in enumerate(self.groups.sizes.tolist())}
+        shared = [plan.shared[i] for i in self.indices.tolist()]
+        largest: dict[int, int] = {}
+        for number, size in zip(shared, self.problem.sizes.tolist(), strict=True):
+            largest[number] = max(largest.get(number, 0), size)
+        return [rank[largest[number]] for number in shared]
+
+    def pairs(self, plan: SharingPlan) -> Pairs:
+        """Return the groups and classes of a plan, one pair a buffer."""
+        classes = np.array(self.classes(plan), dtype=np.int64)
+        members = [np.array(group) for group in self.groups.members]
+        group = np.repeat(np.arange(len(members)), self.groups.multiplicity)
+        return Pairs(group, classes[np.concatenate(members)])

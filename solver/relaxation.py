@@ -1,0 +1,142 @@
+"""The relaxation of the class model, solved by partial pricing.
+
+A large relaxation is solved over some of its columns first. Its duals price all columns, which
+gives a bound (any prices do) and the columns that are missing; its values, rounded, give plans. A
+few rounds reach the value of the whole relaxation with a quarter of the columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memonger.graph.cliques import Groups
+from memonger.lp_dual import LpDualCertificate
+from memonger.problem import IntArray
+from memonger.solver.class_lp import build_class_lp
+from memonger.solver.linear import FloatArray, LpStatus, run_lp
+from memonger.solver.presolve import BoolArray, Limits, Pairs, allowed_pairs
+from memonger.solver.prices import Prices, exact_prices
+
+# A relaxation of at most so many columns x is solved as a whole.
+WHOLE = 20_000
+# Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
+LARGEST = 10_000
+NEAREST = 4
+# Added after a round: what is missing, and this share of all besides, by its reduced cost.
+GROWTH = 0.05
+# The solver's tolerances are absolute: costs are scaled to about 2^6.
+COST_BITS = 6
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """A relaxation solved over some of its columns.
+
+    Parameters
+    ----------
+    pairs, placed
+        The columns x that took part, and their values.
+    at_least
+        Values of M_k.
+    prices
+        Exact prices from the duals.
+    certificate
+        What they prove for the whole relaxation.
+    missing
+        Keys of the columns that the prices ask for (see `keys`): none, and it is solved.
+    nearly
+        Keys of the columns to add with them.
+    """
+
+    pairs: Pairs
+    placed: FloatArray
+    at_least: FloatArray
+    prices: Prices
+    certificate: LpDualCertificate
+    missing: IntArray
+    nearly: IntArray
+
+    @property
+    def solved(self) -> bool:
+        """Whether no column is missing."""
+        return not len(self.missing)
+
+
+def keys(groups: Groups, pairs: Pairs) -> IntArray:
+    """Return a number for each pair that depends on nothing but its group and class."""
+    return pairs.group * len(groups.sizes) + pairs.kind
+
+
+def first_columns(groups: Groups, pairs: Pairs) -> IntArray:
+    """Return the keys of the columns to begin with."""
+    own = keys(groups, pairs)
+    if len(pairs) <= WHOLE:
+        return own
+    level = groups.level[pairs.group]
+    up_to = np.cumsum(np.bincount(level, minlength=len(groups.sizes)))
+    large = level < np.searchsorted(up_to, LARGEST)
+    _, rank = np.unique(pairs.kind, return_inverse=True)  # of the class among those in use
+    top = np.zeros(len(groups), dtype=np.int64)
+    np.maximum.at(top, pairs.group, rank)
+    near = top[pairs.group] - rank < NEAREST
+    return own[large | near]
+
+
+def relax(
+    groups: Groups, limits: Limits, columns: IntArray, below: int, seconds: float
+) -> Relaxation | None:
+    """Solve the relaxation over some of its columns.
+
+    Parameters
+    ----------
+    groups, limits
+        The problem, and what all plans that cost less than ``below`` satisfy.
+    columns
+        Keys of the columns x to take part; with them a plan must be possible.
+    below
+        Bytes.
+    seconds
+        Time limit.
+
+    Returns
+    -------
+    Relaxation or None
+        ``None`` if the solver did not end.
+    """
+    pairs = allowed_pairs(groups, limits)
+    taken = np.isin(keys(groups, pairs), columns)
+    lp = build_class_lp(groups, limits, Pairs(pairs.group[taken], pairs.kind[taken]))
+    # A power of two loses no digit.
+    scale = 2.0 ** (COST_BITS - (int(groups.sizes[0]) // groups.gcd).bit_length())
+    solution = run_lp(lp.cost * scale, lp.matrix, lp.right, lp.low, lp.high, seconds)
+    if solution.status is not LpStatus.SOLVED:
+        return None
+    prices = exact_prices(groups, limits, lp, solution.duals / scale)
+    first = len(lp.pairs) + len(groups.sizes)
+    missing, nearly = _price(groups, prices, pairs, taken)
+    return Relaxation(
+        lp.pairs,
+        solution.values[: len(lp.pairs)],
+        solution.values[first : first + len(groups.sizes)],
+        prices,
+        prices.certificate(groups, below),
+        missing,
+        nearly,
+    )
+
+
+def _price(
+    groups: Groups, prices: Prices, pairs: Pairs, taken: BoolArray
+) -> tuple[IntArray, IntArray]:
+    """Return the keys of the columns that would lower the value, and of those that nearly do."""
+    value = prices.value(groups, pairs)
+    known = np.full(len(groups), np.iinfo(np.int64).max)
+    np.minimum.at(known, pairs.group[taken], value[taken])
+    reduced = np.where(taken, np.iinfo(np.int64).max, value - known[pairs.group])
+    own = keys(groups, pairs)
+    missing = reduced < 0
+    num_nearly = int(missing.sum()) + int(GROWTH * taken.sum())
+    nearest = np.argsort(reduced, kind="stable")[: min(num_nearly, int((~taken).sum()))]
+    return own[missing], own[nearest]

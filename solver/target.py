@@ -1,0 +1,152 @@
+"""CP-SAT on what prices leave of the class model, for one target cost after another.
+
+The relaxation's value, rounded up, nearly always is the optimum: asked for a plan that costs no
+more, reduced costs fix almost everything. Where there is none the target is raised in small
+steps, each proven impossible before: a destructive lower bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from memonger.graph.cliques import Groups
+from memonger.heuristics.class_load import Placement
+from memonger.result import Proof, Status
+from memonger.solver.class_model import ClassModel, num_entries
+from memonger.solver.core import Core
+from memonger.solver.cpsat import run_cpsat
+from memonger.solver.incumbent import Incumbent
+from memonger.solver.presolve import Reduction, allowed_pairs, gap_fixing, unreduced
+from memonger.solver.prices import reduce_by_prices
+from memonger.solver.relaxation import Relaxation
+
+# Above these, the model would take longer to build than it is worth: coefficients in all, and
+# per second that is left.
+MAX_ENTRIES = 6_000_000
+ENTRIES_PER_SECOND = 500_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of plans that cost at most a target.
+
+    Parameters
+    ----------
+    status
+        ``optimal``: ``classes`` is the cheapest of all plans. ``infeasible``: there is none.
+    bound
+        No plan at all costs less, bytes.
+    classes
+        Buffer index -> class, or ``None``.
+    seconds
+        Time of the search.
+    """
+
+    status: Status
+    bound: int
+    classes: list[int] | None
+    seconds: float
+
+
+def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
+    """Close the gap by CP-SAT at targets from the bound up; without a relaxation at once.
+
+    Ends when the time is up, or where a search ends undecided (Ctrl-C ends one).
+    """
+    groups, problem = core.groups, incumbent.problem
+    relaxed = target = incumbent.bound
+    while not incumbent.closed and not incumbent.run.deadline.expired:
+        if relaxation is None:
+            target = incumbent.cost
+        answer = ask(incumbent, core, relaxation, min(target, incumbent.cost))
+        incumbent.solve_seconds += answer.seconds
+        if answer.classes is not None:
+            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
+            incumbent.offer(core.plan(problem, placement), "cp-sat")
+        incumbent.prove(answer.bound, Proof.CP_SAT)
+        if answer.status is not Status.INFEASIBLE:
+            return
+        target = next_target(groups, target, relaxed, incumbent.cost)
+
+
+def ask(incumbent: Incumbent, core: Core, relaxation: Relaxation | None, target: int) -> Answer:
+    """Search for the cheapest plan among those that cost at most a target.
+
+    Parameters
+    ----------
+    incumbent
+        The best plan and bound; the bound is at most the target.
+    core
+        The problem.
+    relaxation
+        Solved, with prices that hold for plans up to the target; ``None``: no prices.
+    target
+        Bytes.
+    """
+    groups, run, bound = core.groups, incumbent.run, incumbent.bound
+    nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)
+    reduction = _reduction(groups, relaxation, target)
+    if reduction is None:
+        return nothing
+    entries = num_entries(groups, reduction.pairs)
+    if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
+        return Answer(Status.UNKNOWN, bound, None, 0.0)
+    model = ClassModel(groups, reduction)
+    model.require_cost(bound, target)
+    if target == incumbent.cost:
+        model.add_hint(core.classes(incumbent.plan))
+    elif relaxation is not None:
+        model.add_values(relaxation.pairs, relaxation.placed)
+
+    def proven(units: int) -> int:
+        return min(max(bound, units * groups.gcd), target + groups.gcd)
+
+    solved = run_cpsat(
+        model.model,
+        seconds=run.deadline.remaining(),
+        workers=run.workers,
+        seed=run.seed,
+        on_bound=lambda units: incumbent.tell(bound=proven(units)),
+        on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
+    )
+    if solved.status is Status.INFEASIBLE:
+        return replace(nothing, seconds=solved.seconds)
+    classes = None
+    if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
+        classes = model.classes(solved.solver.value)
+    return Answer(solved.status, proven(solved.bound), classes, solved.seconds)
+
+
+def _reduction(groups: Groups, relaxation: Relaxation | None, target: int) -> Reduction | None:
+    limits = gap_fixing(groups, target)
+    if relaxation is None:
+        left = unreduced(groups, limits)
+        return left if len(set(left.pairs.group.tolist())) == len(groups) else None
+    pairs = allowed_pairs(groups, relaxation.prices.limits)
+    return reduce_by_prices(groups, relaxation.prices, pairs, limits, target)
+
+
+def next_target(groups: Groups, target: int, relaxed: int, cost: int) -> int:
+    """Return the target to try after one that is impossible.
+
+    Parameters
+    ----------
+    groups
+        The problem.
+    target
+        The one that is impossible, bytes.
+    relaxed
+        Bound by the relaxation.
+    cost
+        Cost of the best plan: targets stay below it.
+
+    Notes
+    -----
+    The step is half of the way from the relaxation, at least a fifty-thousandth of the cost: large
+    steps end in models that are hard to refute and hard to solve.
+    """
+    unit = groups.gcd
+    step = max(unit, (target - relaxed) // 2, cost // 50_000) // unit * unit
+    return min(target + step, cost - unit)

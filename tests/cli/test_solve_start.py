@@ -1,0 +1,73 @@
+"""Where `memonger solve` starts from, what it may do in place, and what it says on its way."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import LOOSE
+from tests.cli.test_solve_check import problem_data, write
+
+
+@pytest.fixture
+def loose(folder):
+    """Return a problem whose optimum lies above the threshold bound."""
+    return write(folder / "loose.json", problem_data(LOOSE))
+
+
+def test_hint(memonger, loose, folder):
+    best = memonger("solve", loose, "--output", "plan.json", "--json").data
+    assert best["status"] == "optimal"
+    alone = memonger("solve", loose, "--algorithm", "equality", "--json").data
+    assert alone["objective"] > best["objective"]
+    started = memonger("solve", loose, "--algorithm", "equality", "--hint", "plan.json", "--json")
+    assert started.data["objective"] == best["objective"]
+    assert started.data["source"] == "hint"
+
+
+def test_hints_that_do_not_fit(memonger, loose, folder):
+    other = write(folder / "other.json", problem_data(LOOSE[:4]))
+    memonger("solve", other, "-o", "short.json")
+    assert "does not place 'b4'" in memonger("solve", loose, "--hint", "short.json").is_error()
+    memonger("solve", loose, "-o", "long.json")
+    assert "other buffers besides" in memonger("solve", other, "--hint", "long.json").is_error()
+    assert "no such file" in memonger("solve", loose, "--hint", "none.json").is_error().lower()
+    data = json.loads((folder / "long.json").read_text())
+    data["sharing"] = dict.fromkeys(data["sharing"], 0)
+    write(folder / "wrong.json", data)
+    answer = memonger("solve", loose, "--hint", "wrong.json")
+    assert "share memory but are live" in answer.is_error(3)
+
+
+def test_json_lines(memonger, loose):
+    answer = memonger("solve", loose, "--json-lines", "--workers", "1")
+    *steps, last = [json.loads(line) for line in answer.out.splitlines()]
+    assert steps
+    assert all(set(step) == {"objective", "bound", "seconds"} for step in steps)
+    objectives = [step["objective"] for step in steps]
+    assert objectives == sorted(objectives, reverse=True)
+    assert steps[-1]["bound"] <= last["bound"] == last["objective"] <= objectives[-1]
+    assert last["status"] == "optimal"
+
+
+def test_in_place_is_asked_for(memonger, folder):
+    data = problem_data([(8, 0, 3), (8, 2, 4)])
+    data["in_place"] = [["b0", "b1"]]
+    pair = write(folder / "pair.json", data)
+    assert memonger("solve", pair, "--json").data["objective"] == 16
+    answer = memonger("solve", pair, "--in-place", "--json", "-o", "plan.json").data
+    assert (answer["objective"], answer["status"]) == (8, "optimal")
+    assert memonger("check", pair, "plan.json").code == 0
+    assert (
+        memonger("solve", pair, "--in-place", "--alignment", "64", "--json").data["objective"] == 64
+    )
+
+
+def test_check_knows_the_pairs(memonger, folder):
+    data = problem_data([(8, 0, 3), (8, 2, 4)])
+    plain = write(folder / "plain.json", data)
+    pair = write(folder / "pair.json", {**data, "in_place": [["b0", "b1"]]})
+    memonger("solve", pair, "--in-place", "-o", "both.json")
+    memonger("solve", pair, "-o", "none.json")
+    assert memonger("check", pair, "both.json").code == 0
+    assert memonger("check", pair, "none.json").code == 0
+    assert "in place" in memonger("check", plain, "both.json").is_error(3)
