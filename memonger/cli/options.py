@@ -212,6 +212,16 @@ def read_hint(path: Path, problem: Problem) -> SharingPlan:
     return SharingPlan.of(shared[name] for name in names)
 
 
+def given(context: typer.Context) -> dict[str, str]:
+    """Return the parameters that are on the command line, with the names of their options."""
+    found = {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name is not None and source is not None and source.name != "DEFAULT":
+            found[parameter.name] = max(parameter.opts, key=len)
+    return found
+
+
 def check_new(source: str, target: Path) -> None:
     """Refuse to write over the input."""
     if target.is_file() and Path(source).is_file() and target.samefile(source):

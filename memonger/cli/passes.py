@@ -74,8 +74,8 @@ def check_options(given: dict[str, str], name: PassName | None, algorithm: str) 
         The algorithm.
     """
     if name is None:
-        for parameter in given.keys() & ONLY_WITH_A_PASS:
-            raise InputError(f"{given[parameter]} goes with --pass share-gradients")
+        for parameter in sorted(given.keys() & ONLY_WITH_A_PASS):
+            raise InputError(f"{given[parameter]} is for --pass")
         return
     for parameter, option in given.items():
         if parameter not in COMMON | MORE[name]:
@@ -140,7 +140,7 @@ def run_pass(
     return result, summary
 
 
-def report(source: str, summary: Mapping[str, Any], *, json_output: bool, quiet: bool) -> None:
+def report(summary: Mapping[str, Any], *, json_output: bool, quiet: bool) -> None:
     """Print what a pass has done."""
     if summary["bytes_before"] is not None:
         for entry in summary["unknown_sizes"][:5]:
@@ -155,7 +155,7 @@ def report(source: str, summary: Mapping[str, Any], *, json_output: bool, quiet:
         return
     if quiet:
         return
-    rows = table(source, f"pass {summary['pass']}", "before", "after")
+    rows = table(summary["instance"], f"pass {summary['pass']}", "before", "after")
     rows.add_row("operators", f"{summary['operators']:,}", f"{summary['operators_after']:,}")
     rows.add_row("blobs", f"{summary['blobs_before']:,}", f"{summary['blobs_after']:,}")
     if summary["bytes_before"] is not None:
