@@ -1,10 +1,11 @@
 """Caffe2's memonger, under its names: ``import memonger.caffe2 as memonger``.
 
-Replaces ``from caffe2.python import memonger``. Arguments, defaults and results are Caffe2's; where
-the original is wrong, a docstring says in a line what is different. Nets may be messages of a real
-Caffe2 or objects with ``Proto()``, and come back as their own class. No function changes its
-arguments, except the two whose purpose it is (`apply_assignments`,
-`apply_recurrent_blob_assignments`).
+Replaces ``from caffe2.python import memonger``: every function is here. Arguments, defaults and
+results are Caffe2's; where the original is wrong, a docstring says in a line what is different;
+keywords that it does not have stand at the end. Every net whose blobs share was shown to compute
+the same. Nets may be messages of a real Caffe2 or objects with ``Proto()``, and come back as their
+own class. No function changes its arguments, except the two whose purpose it is
+(`apply_assignments`, `apply_recurrent_blob_assignments`).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def share_grad_blobs(
     losses: Iterable[object],
     param_grads: Iterable[object],
     namescope: str,
-    dont_share_blobs: Collection[str] | None = None,
+    dont_share_blobs: Collection[object] | None = None,
     share_activations: bool = False,
     blob_shapes: Mapping[str, Sequence[int]] | None = None,
     *,
@@ -127,7 +128,7 @@ def share_grad_blobs(
         [str(name) for name in losses],
         [str(name) for name in param_grads],
         namescope,
-        keep=dont_share_blobs or (),
+        keep=[str(name) for name in dont_share_blobs or ()],
         activations=share_activations,
         sizes=_elements(blob_shapes),
         optimal=optimal,

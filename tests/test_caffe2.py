@@ -1,5 +1,6 @@
 """Caffe2's names against what the real Caffe2 did."""
 
+import inspect
 from collections import Counter
 
 import numpy as np
@@ -22,6 +23,46 @@ ORDERINGS = {
     "longest_path": caffe2.topological_sort_traversal_longest_path,
 }
 CHAIN = "Relu x > a; Tanh a > b; Sin b > c; Cos c > d; Copy d > y"
+
+
+# What `caffe2/python/memonger.py` defines, apart from what begins with an underscore.
+ORIGINAL = [
+    "AssignmentAlgorithm",
+    "LiveRange",
+    "Optimization",
+    "Statistics",
+    "apply_assignments",
+    "apply_recurrent_blob_assignments",
+    "blob_nbytes",
+    "collect_blob_sizes",
+    "compute_assignments",
+    "compute_assignments_dp",
+    "compute_assignments_greedy",
+    "compute_blob_assignments",
+    "compute_interference_graph",
+    "compute_ranges",
+    "compute_statistics",
+    "estimate_memory_usage",
+    "get_memory_usage",
+    "get_updated_ranges",
+    "is_compatible",
+    "optimize_inference_fast",
+    "optimize_inference_for_dag",
+    "optimize_interference",
+    "release_blobs_when_used",
+    "share_grad_blobs",
+    "topological_sort_traversal",
+    "topological_sort_traversal_longest_path",
+    "verify_assignments",
+    "verify_graph_equality",
+    "verify_inplace_blobs",
+]
+
+
+@pytest.mark.parametrize("name", ORIGINAL)
+def test_every_name_is_there_and_documented(name):
+    assert name in caffe2.__all__
+    assert inspect.getdoc(getattr(caffe2, name))
 
 
 def cases(function):

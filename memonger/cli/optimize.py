@@ -94,7 +94,7 @@ def optimize(
 
       memonger optimize net.pbtxt --sizes sizes.json --time-limit 60s --json
 
-      memonger optimize train.pb --pass share-gradients --loss gpu_0/loss --scope gpu_0 -o out.pb
+      memonger optimize train.pb --pass share-gradients --loss loss -o out.pb
 
       memonger optimize predict_net.pb --pass inference-fast -o out.pb
     """
