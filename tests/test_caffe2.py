@@ -1,5 +1,6 @@
 """Caffe2's names against what the real Caffe2 did."""
 
+import inspect
 from collections import Counter
 
 import numpy as np
@@ -22,6 +23,46 @@ ORDERINGS = {
     "longest_path": caffe2.topological_sort_traversal_longest_path,
 }
 CHAIN = "Relu x > a; Tanh a > b; Sin b > c; Cos c > d; Copy d > y"
+
+
+# What `caffe2/python/memonger.py` defines, apart from what begins with an underscore.
+ORIGINAL = [
+    "AssignmentAlgorithm",
+    "LiveRange",
+    "Optimization",
+    "Statistics",
+    "apply_assignments",
+    "apply_recurrent_blob_assignments",
+    "blob_nbytes",
+    "collect_blob_sizes",
+    "compute_assignments",
+    "compute_assignments_dp",
+    "compute_assignments_greedy",
+    "compute_blob_assignments",
+    "compute_interference_graph",
+    "compute_ranges",
+    "compute_statistics",
+    "estimate_memory_usage",
+    "get_memory_usage",
+    "get_updated_ranges",
+    "is_compatible",
+    "optimize_inference_fast",
+    "optimize_inference_for_dag",
+    "optimize_interference",
+    "release_blobs_when_used",
+    "share_grad_blobs",
+    "topological_sort_traversal",
+    "topological_sort_traversal_longest_path",
+    "verify_assignments",
+    "verify_graph_equality",
+    "verify_inplace_blobs",
+]
+
+
+@pytest.mark.parametrize("name", ORIGINAL)
+def test_every_name_is_there_and_documented(name):
+    assert name in caffe2.__all__
+    assert inspect.getdoc(getattr(caffe2, name))
 
 
 def cases(function):
@@ -217,101 +258,3 @@ def test_recurrent_arguments_are_renamed():
     caffe2.apply_recurrent_blob_assignments(model.op[0], {"b": "s"}, lambda b: {"b": "s"}.get(b, b))
     assert list(model.op[0].input) == ["a", "s"]
     assert list(model.op[0].arg[0].strings) == [b"s", b"inner"]
-
-
-# Recycling.
-
-
-def measured(name, new):
-    """Return the number of blobs, and the bytes, as the recordings count them."""
-    sizes = records()[name]["blob_sizes"]
-    largest = {}
-    for old, op in zip(original(name).op, new.op, strict=True):
-        names = zip((*old.input, *old.output), (*op.input, *op.output), strict=True)
-        for before, after in names:
-            largest[after] = max(largest.get(after, 0), sizes.get(before, 0))
-    return len(largest), sum(largest.values())
-
-
-def share(name, record, case):
-    args = case["args"]
-    if case["fn"] == "optimize_inference_for_dag":
-        return caffe2.optimize_inference_for_dag(
-            original(name), args["input_blobs"], args["namescope"]
-        )
-    return caffe2.share_grad_blobs(
-        original(name),
-        args["losses"],
-        args["param_grads"],
-        args["namescope"],
-        args["dont_share_blobs"],
-        args["share_activations"],
-        record["blob_shapes"] if args["blob_shapes"] else None,
-    )
-
-
-@pytest.mark.skipif(not records(), reason="no recordings of the real Caffe2")
-@pytest.mark.parametrize("function", ["optimize_inference_for_dag", "share_grad_blobs"])
-def test_recorded_recycling(function, capsys):
-    """Never more blobs than Caffe2 leaves where it is right; bytes are counted, not promised."""
-    counts = Counter()
-    for name, record, case in cases(function):
-        if name in MALFORMED:
-            continue
-        if any(op.is_gradient_op for op in original(name).op) and "dag" in function:
-            assert case["exc_type"] == "AssertionError"
-            with pytest.raises(AssertionError):
-                share(name, record, case)
-            counts["refused"] += 1
-            continue
-        blobs, size = measured(name, share(name, record, case))
-        if case["status"] != "ok" or is_wrong(case):
-            counts["Caffe2 raises or is wrong"] += 1
-            continue
-        assert blobs <= case["n_blobs_after"], case["id"]
-        then = case.get("bytes_after", size)
-        counts["bytes " + ("less" if size < then else "same" if size == then else "more")] += 1
-    with capsys.disabled():
-        print(f"\n{function}:", dict(counts))
-    assert counts["bytes more"] < 10
-    assert counts["bytes less"] > 50
-
-
-TRAINING = (
-    "FC x w > h; Loss h > loss; ConstantFill loss > loss_grad; LossGradient loss_grad h > h_grad; "
-    "ReluGradient h_grad > g_grad; TanhGradient g_grad > i_grad; FCGradient x w i_grad > w_grad"
-)
-
-
-def test_gradients_share_and_results_stay():
-    model = net(TRAINING, inputs="x w", outputs="w_grad")
-    shared = caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "")
-    names = [name for op in shared.op for name in op.output]
-    assert names[:2] == ["h", "loss"]
-    assert names[-1] == "w_grad"
-    assert len(set(names[2:-1])) == 2
-    assert observed(shared, model) == observed(model)
-
-
-def test_blobs_that_must_not_share_keep_their_names():
-    model = net(TRAINING, inputs="x w", outputs="w_grad")
-    shared = caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "", dont_share_blobs=["g_grad"])
-    names = [name for op in shared.op for name in op.output]
-    assert "g_grad" in names
-    assert observed(shared, model) == observed(model)
-
-
-def test_only_blobs_of_the_scope_share():
-    model = net(TRAINING, inputs="x w", outputs="w_grad")
-    assert caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "gpu_0") == model
-
-
-def test_parallel_branches_stay_parallel():
-    """Two branches of two operators: each may reuse its own memory, never the other's."""
-    model = net("Relu x > a; Tanh a > b; Sin b > c; Relu x > d; Tanh d > e; Sin e > f; Add c f > y")
-    shared = caffe2.optimize_inference_for_dag(model, ["x"], "s/")
-    outputs = [op.output[0] for op in shared.op]
-    assert outputs[0] == outputs[2] != outputs[1]
-    assert not set(outputs[:3]) & set(outputs[3:6])
-    assert any(name.startswith("s/__m") for name in outputs)
-    assert not shared.HasField("type") or shared.type == model.type

@@ -31,7 +31,8 @@ def unmovable_views(
     The blob under a view may move if the net touches neither name elsewhere: then the view keeps
     its name and follows the blob. Otherwise all versions of both stay: what is written anew under
     one name is written into the memory of the other. In a net that runs in parallel nothing but
-    names orders the readers of a view and the next writer of its memory, so there they stay.
+    names orders the readers of a view and the next writer of its memory, so there they stay, and
+    so does every blob that is written anew: its name may be what orders the two.
     """
     versions = def_use.versions
     wanted = set(views)
@@ -39,6 +40,10 @@ def unmovable_views(
         return {}
     count = Counter(version.blob for version in versions)
     stay: set[str] = set()
+    groups = list(groups)
+    if not is_sequential(net.type):
+        lives = Counter(versions[group[0]].blob for group in groups)
+        stay.update(blob for blob, number in lives.items() if number > 1)
     for group in groups:
         found = wanted.intersection(group)
         if not found:

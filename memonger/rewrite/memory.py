@@ -78,6 +78,12 @@ class Memory:
             else:
                 self._write(name, number + offset)
 
+    def free(self, name: str, value: Value) -> None:
+        """Put a name on memory of its own; other views of the old memory keep what they hold."""
+        self._leave(name)
+        cell = self._cells[name] = _Cell()
+        cell.values[name] = value
+
     def _write(self, name: str, value: Value) -> None:
         cell = self._cells.get(name)
         if cell is None:
