@@ -10,7 +10,7 @@ import memonger
 from memonger.certificate import Certificate, certificate_from_json, certificate_to_json
 from memonger.errors import InputError, PlanError
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
-from memonger.instances.problem_json import in_place_names, problem_from_json
+from memonger.instances.problem_json import names_of, problem_from_json, rules_to_json
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.result import Result
@@ -80,7 +80,9 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
     if any(problem.devices):
         data["devices"] = {b.name: b.device for b in problem.buffers}
     if problem.in_place:
-        data["in_place"] = in_place_names(problem)
+        data["in_place"] = names_of(problem, problem.in_place)
+    if problem.rules:
+        data["rules"] = rules_to_json(problem)
     if problem.vector_time is not None:
         time = problem.vector_time
         data["vector_time"] = {
@@ -139,5 +141,5 @@ def _problem(data: Mapping[str, Any], source: str) -> Problem:
             entry["vector_start"], entry["vector_end"] = vectors[name]
         buffers.append(entry)
     problem = {"format": PROBLEM_FORMAT, "name": data.get("instance", ""), "buffers": buffers}
-    problem["in_place"] = data.get("in_place", [])
+    problem |= {key: data[key] for key in ("in_place", "rules") if key in data}
     return problem_from_json(problem, source)

@@ -9,6 +9,7 @@ import numpy as np
 
 from memonger.errors import ProblemError
 from memonger.problem import Buffer, Problem, VectorTime
+from memonger.rules import Pairs, Rules
 
 FORMAT = "memonger-problem/1"
 
@@ -41,13 +42,25 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
     horizon = max((buffer.end for buffer in problem.buffers), default=0)
     data = {"format": FORMAT, "name": problem.name, "horizon": horizon, "buffers": buffers}
     if problem.in_place:
-        data["in_place"] = in_place_names(problem)
+        data["in_place"] = names_of(problem, problem.in_place)
+    if problem.rules:
+        data["rules"] = rules_to_json(problem)
     return data
 
 
-def in_place_names(problem: Problem) -> list[list[str]]:
-    """Return the in-place pairs by the names of their buffers."""
-    return [[problem.buffers[i].name for i in pair] for pair in problem.in_place]
+def names_of(problem: Problem, pairs: Pairs) -> list[list[str]]:
+    """Return pairs of buffers by their names."""
+    return [[problem.buffers[i].name for i in pair] for pair in pairs]
+
+
+def rules_to_json(problem: Problem) -> dict[str, Any]:
+    """Return the rules of a problem as JSON data."""
+    rules = problem.rules
+    data: dict[str, Any] = {} if rules.at_most is None else {"at_most": rules.at_most}
+    for key, pairs in (("together", rules.together), ("apart", rules.apart)):
+        if pairs:
+            data[key] = names_of(problem, pairs)
+    return data
 
 
 def problem_from_json(data: object, source: str = "problem") -> Problem:
@@ -71,8 +84,10 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     name = str(data.get("name", ""))
     try:
         vector_time = _vector_time(vectors)
-        pairs = _in_place(data.get("in_place") or [], buffers)
-        problem = Problem(tuple(buffers), name, vector_time, pairs)
+        index = {buffer.name: i for i, buffer in enumerate(buffers)}
+        in_place = _pairs(data.get("in_place") or [], index, "in_place")
+        rules = _rules(data.get("rules") or {}, index)
+        problem = Problem(tuple(buffers), name, vector_time, in_place, rules)
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
     _check_order(problem, source)
@@ -95,19 +110,28 @@ def _check_order(problem: Problem, source: str) -> None:
             )
 
 
-def _in_place(names: object, buffers: list[Buffer]) -> tuple[tuple[int, int], ...]:
-    index = {buffer.name: i for i, buffer in enumerate(buffers)}
+def _pairs(names: object, index: Mapping[str, int], key: str) -> Pairs:
     if not isinstance(names, list):
-        raise ProblemError("'in_place' must be a list of pairs of names")
+        raise ProblemError(f"{key!r} must be a list of pairs of names")
     pairs = []
     for pair in names:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise ProblemError("'in_place' must be a list of pairs of names")
+            raise ProblemError(f"{key!r} must be a list of pairs of names")
         for name in pair:
             if not isinstance(name, str) or name not in index:
-                raise ProblemError(f"in-place pair {pair}: there is no buffer {name!r}")
+                raise ProblemError(f"{key!r}: pair {pair}: there is no buffer {name!r}")
         pairs.append((index[pair[0]], index[pair[1]]))
     return tuple(pairs)
+
+
+def _rules(data: object, index: Mapping[str, int]) -> Rules:
+    if not isinstance(data, Mapping) or set(data) - {"at_most", "together", "apart"}:
+        raise ProblemError("'rules' must be an object with 'at_most', 'together' or 'apart'")
+    at_most = data.get("at_most")
+    if at_most is not None and type(at_most) is not int:
+        raise ProblemError(f"'at_most' must be an integer, got {at_most!r}")
+    together, apart = (_pairs(data.get(key, []), index, key) for key in ("together", "apart"))
+    return Rules(at_most, together, apart)
 
 
 def _buffer(entry: object, where: str) -> Buffer:

@@ -68,8 +68,9 @@ class LpDualCertificate:
         Raises
         ------
         PlanError
-            If a number is out of range, or a size is not one of the problem; or if the problem
-            is in vector time, where the certificate does not apply.
+            If a number is out of range, a size is not one of the problem, or a rent is below
+            the sum of the prices; or if the problem is in vector time, where the certificate
+            does not apply.
 
         Notes
         -----
@@ -88,11 +89,12 @@ class LpDualCertificate:
                     raise PlanError(f"the prices of size {size} add up to more than the size")
             free = 0
         else:
+            rents = self._all_rents(core, sums)
             limits = _Limits.of(core, self.below)
             if limits is None:
                 return self.below  # there is no plan below it
             smallest, empty = limits.smallest, limits.empty
-            free = self._free_part(core, limits, sums)
+            free = self._free_part(core, limits, rents)
         values = self._values(core, by_size, smallest, empty, max(sums, default=0) + 1)
         if self.below is not None and max(values, default=0) > max(sums, default=0):
             return self.below  # there is a buffer that has no class left
@@ -115,19 +117,23 @@ class LpDualCertificate:
             pairs.sort()
         return found
 
-    def _free_part(self, core: _Core, limits: _Limits, sums: list[int]) -> int:
-        """Return the least value of the sum over M_k."""
-        rents = dict(self.rents)
-        theta = [
-            rents.get(size, total) for size, total in zip(core.sizes.tolist(), sums, strict=True)
-        ]
-        if any(rent < total for rent, total in zip(theta, sums, strict=True)):
+    def _all_rents(self, core: _Core, sums: list[int]) -> list[int]:
+        """Return the rent of each size."""
+        least = dict(zip(core.sizes.tolist(), sums, strict=True))
+        rents = least | dict(self.rents)
+        if rents.keys() != least.keys():
+            raise PlanError("the certificate is not valid: a rent for a size that no buffer has")
+        if any(rents[size] < total for size, total in least.items()):
             raise PlanError("the certificate is not valid: a rent below the sum of the prices")
+        return list(rents.values())
+
+    def _free_part(self, core: _Core, limits: _Limits, rents: list[int]) -> int:
+        """Return the least value of the sum over M_k."""
         steps = core.steps.tolist()
         total = 0
         for k, (low, high) in enumerate(zip(limits.low, limits.high, strict=True)):
-            following = theta[k + 1] if k + 1 < len(theta) else 0
-            coefficient = self.scale * steps[k] - theta[k] + following
+            following = rents[k + 1] if k + 1 < len(rents) else 0
+            coefficient = self.scale * steps[k] - rents[k] + following
             total += coefficient * (low if coefficient >= 0 else high)
         return total
 

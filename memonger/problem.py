@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.errors import ProblemError
+from memonger.rules import NO_RULES, Rules
 
 IntArray = npt.NDArray[np.int64]
 
@@ -107,13 +108,16 @@ class Problem:
     in_place
         Pairs (p, o) of buffers such that ``o`` may take over the memory of ``p``: the operator
         that writes ``o`` is the last one that reads ``p``. Interval time only.
+    rules
+        What plans must keep besides.
 
     Raises
     ------
     ProblemError
         If a name is empty or not unique, a size or a time negative, a live range empty, an
         alignment below 1, or the sizes add up to 2^62 bytes or more; or if a pair is none that
-        can be in place. Names the buffer.
+        can be in place, or a rule speaks of buffers that are none, are empty, or are on two
+        devices. Names the buffer.
 
     Examples
     --------
@@ -126,6 +130,7 @@ class Problem:
     name: str = ""
     vector_time: VectorTime | None = field(default=None, repr=False)
     in_place: tuple[tuple[int, int], ...] = ()
+    rules: Rules = NO_RULES
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -142,6 +147,7 @@ class Problem:
             _check_vectors(self.buffers, self.vector_time)
         if self.in_place:
             _check_in_place(self)
+        _check_rules(self)
 
     def __len__(self) -> int:
         return len(self.buffers)
@@ -208,7 +214,8 @@ class Problem:
         if pairs:
             new = {old: position for position, old in enumerate(indices)}
             pairs = tuple((new[p], new[o]) for p, o in pairs if p in new and o in new)
-        return Problem(tuple(self.buffers[i] for i in indices), self.name, time, pairs)
+        rules = self.rules.of(indices)
+        return Problem(tuple(self.buffers[i] for i in indices), self.name, time, pairs, rules)
 
     @staticmethod
     def _array(values: list[int]) -> IntArray:
@@ -242,6 +249,21 @@ def _check_in_place(problem: Problem) -> None:
             raise ProblemError(
                 f"{other.name!r} cannot take over {one.name!r} in place: it must begin at the "
                 "last operator that reads the other, outlive it, and be on its device"
+            )
+
+
+def _check_rules(problem: Problem) -> None:
+    rules = problem.rules
+    if rules.at_most is not None and rules.at_most < 0:
+        raise ProblemError(f"at most {rules.at_most} shared buffers: the number is negative")
+    for pair in (*rules.together, *rules.apart):
+        if not all(0 <= i < len(problem) for i in pair):
+            raise ProblemError(f"rule for {pair}: there is no such buffer")
+        one, other = (problem.buffers[i] for i in pair)
+        if one is other or not one.size or not other.size or one.device != other.device:
+            raise ProblemError(
+                f"no rule can be made for {one.name!r} and {other.name!r}: they must be two "
+                "buffers of one device that are not empty"
             )
 
 

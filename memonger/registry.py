@@ -53,7 +53,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an algorithm returns: a plan, and a bound if it proves one."""
+    """What an algorithm returns: a plan, and a bound if it proves one.
+
+    ``infeasible``: it is proven that no plan exists.
+    """
 
     plan: SharingPlan | None
     bound: int = 0
@@ -61,6 +64,7 @@ class Outcome:
     certificate: Certificate | None = None
     source: str = ""
     solve_seconds: float = 0.0
+    infeasible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Algorithm:
         Whether it proves bounds.
     vector_time
         Whether it handles live ranges of nets whose operators run in parallel.
+    rules
+        Whether it handles rules.
     """
 
     name: str
@@ -86,6 +92,7 @@ class Algorithm:
     run: Callable[[Problem, Run], Outcome]
     proves: bool = False
     vector_time: bool = False
+    rules: bool = False
 
 
 class Registry:

@@ -13,7 +13,7 @@ def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
     """Check that a sharing plan is valid and return its cost in bytes.
 
     A plan is valid iff it places every buffer, and the buffers that share are of one device and
-    pairwise disjoint in time, but for pairs that may be in place.
+    pairwise disjoint in time, but for pairs that may be in place; and if it keeps the rules.
 
     Parameters
     ----------
@@ -47,13 +47,27 @@ def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
         if number < 0:
             raise PlanError(f"buffer {problem.buffers[index].name!r} is not placed")
         groups.setdefault(number, []).append(index)
-    cost = 0
-    for members in groups.values():
+    capacities: dict[int, int] = {}
+    for number, members in groups.items():
         members.sort(key=lambda index: problem.buffers[index].start)
         for one, other in itertools.pairwise(members):
             _check_pair(problem, one, other)
-        cost += max(problem.buffers[index].padded_size for index in members)
-    return cost
+        capacities[number] = max(problem.buffers[index].padded_size for index in members)
+    if problem.rules:
+        _check_rules(problem, plan, groups, capacities)
+    return sum(capacities.values())
+
+
+def _check_rules(
+    problem: Problem, plan: SharingPlan, groups: dict[int, list[int]], capacities: dict[int, int]
+) -> None:
+    for device in problem.devices:
+        own = {
+            number: capacities[number]
+            for number, members in groups.items()
+            if problem.buffers[members[0]].device == device
+        }
+        problem.rules.check(plan.shared, lambda i: problem.buffers[i].name, own)
 
 
 def _check_pair(problem: Problem, one: int, other: int) -> None:

@@ -4,28 +4,29 @@
     check_certificate.py PLAN.json [PROBLEM.json]
 
 Imports nothing of memonger, so that nobody has to trust it. Reads a `memonger-plan/1` file (plain
-or .gz), works out from its buffers alone
-
-  * whether the plan is valid: buffers that share memory are never live at the same time, and of
-    one device;
-  * what the plan costs: the sum over the shared buffers of their largest member;
-  * what the certificate proves: see `threshold_bound`.
-
-With a `memonger-problem/1` file besides, also whether the plan is for that problem; without one
-the plan is only shown to be consistent with the buffers that it lists itself. Prints one line;
-exit code 0 if everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
+or .gz) and works out from its buffers alone whether the plan is valid (buffers that share memory
+are of one device and never live at the same time), what it costs (the sum over the shared buffers
+of their largest member), and what its certificate proves: `threshold_bound`, `price_bound`. With
+a `memonger-problem/1` file besides, also whether the plan is for that problem; without one it is
+only shown to be consistent with the buffers that it lists itself. Prints one line; exit code 0 if
+everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
 """
 
 import gzip
 import json
+import math
 import sys
 import zlib
 from bisect import bisect_left, insort
-from itertools import pairwise, permutations
+from collections.abc import Iterator
+from itertools import accumulate, pairwise, permutations
+from operator import mul
 from pathlib import Path
 from typing import Any, NoReturn
 
+Json = dict[str, Any]
 Buffer = tuple[int, int, int]  # size in bytes, start, end: live in [start, end)
+Buffers = dict[str, Buffer]
 
 
 class Refuted(Exception):
@@ -38,25 +39,23 @@ def require(condition: bool, message: str) -> None:
         raise Refuted(message)
 
 
-def integer(value: object, what: str) -> int:
+def integer(value: Any, what: str = "an entry of the certificate") -> int:  # noqa: ANN401
     """Return the value if it is an integer (JSON's true and false are not)."""
     require(type(value) is int, f"{what} is no integer: {value!r}")
-    assert isinstance(value, int)
     return value
 
 
-def read_buffers(plan: dict[str, Any]) -> dict[str, Buffer]:
+def read_buffers(plan: Json) -> Buffers:
     """Return name -> buffer, checked."""
     buffers = {}
     for name, entry in plan["buffers"].items():
-        require(isinstance(entry, list) and len(entry) == 3, f"buffer {name!r} is malformed")
         size, start, end = (integer(value, f"buffer {name!r}") for value in entry)
         require(size >= 0 and 0 <= start < end, f"buffer {name!r} has an impossible size or range")
         buffers[name] = (size, start, end)
     return buffers
 
 
-def check_sharing(plan: dict[str, Any], buffers: dict[str, Buffer]) -> int:
+def check_sharing(plan: Json, buffers: Buffers) -> int:
     """Check that the plan is valid; return its cost."""
     require(plan["sharing"].keys() == buffers.keys(), "the plan places other buffers than it lists")
     devices = plan.get("devices", {})
@@ -69,22 +68,19 @@ def check_sharing(plan: dict[str, Any], buffers: dict[str, Buffer]) -> int:
         require(len({devices.get(name, "") for name in names}) == 1, f"{names[0]!r}: two devices")
         names.sort(key=lambda name: buffers[name][1])
         for one, other in pairwise(names):
-            require(
-                over_before(plan, buffers, one, other), f"{one!r} and {other!r} are live together"
-            )
+            require(over_before(plan, buffers, one, other), f"{one!r} and {other!r} conflict")
         cost += max(buffers[name][0] for name in names)
     return cost
 
 
-def over_before(plan: dict[str, Any], buffers: dict[str, Buffer], one: str, other: str) -> bool:
+def over_before(plan: Json, buffers: Buffers, one: str, other: str) -> bool:
     """Return whether one buffer is over before the other begins.
 
-    This is transitive, so that checking neighbours in time covers all pairs. In a net that runs
-    in parallel a buffer has a vector of times, a component for each chain of operators: one is
-    over before the other begins if it is so in every component.
+    This is transitive: checking neighbours in time covers all pairs. In a net that runs in
+    parallel a buffer has a vector of times, and must be over before in every component.
     """
     vectors = plan.get("vector_time")
-    if vectors is None:
+    if not vectors:
         return buffers[one][2] <= buffers[other][1]
     for start, end in zip(*vectors[one], strict=True):  # else `over` would not be transitive
         require(start <= end, f"{one!r} ends before it starts")
@@ -93,76 +89,143 @@ def over_before(plan: dict[str, Any], buffers: dict[str, Buffer], one: str, othe
     return all(end <= start for end, start in zip(ends, starts, strict=True))
 
 
-def threshold_bound(
-    plan: dict[str, Any], witness: list[list[int]], buffers: dict[str, Buffer]
-) -> int:
+def steps_of(values: list[int]) -> list[int]:
+    """Return v_k - v_(k+1) for the values v_1, ..., v_D, with v_(D+1) = 0."""
+    return [one - other for one, other in zip(values, [*values[1:], 0], strict=False)]
+
+
+def threshold_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
     """Return the lower bound that a threshold certificate proves.
 
     For each of its sizes w_1 > ... > w_D the certificate names a time. The n_k buffers of at
     least w_k bytes that are live then need n_k shared buffers of at least w_k bytes each. So many
     shared buffers of so many bytes cost sum_k (w_k - w_(k+1)) n_k or more, with w_(D+1) = 0.
-
-    In a net that runs in parallel this holds if the buffers counted conflict in vector time too,
-    which is checked pair by pair.
+    In a net that runs in parallel the buffers counted must conflict in vector time too.
     """
-    sizes = [integer(size, "a size of the certificate") for size, _ in witness]
-    steps = [one - other for one, other in zip(sizes, [*sizes[1:], 0], strict=False)]
+    witness = [(integer(size), integer(time)) for size, time in certificate["witness"]]
+    steps = steps_of([size for size, _ in witness])
     require(all(step > 0 for step in steps), "the sizes of the certificate do not descend")
-    rows = [
-        (integer(time, "a time of the certificate"), size, step)
-        for (size, time), step in zip(witness, steps, strict=True)
-    ]
-    if plan.get("vector_time") is not None:
-        check_conflicts(plan, rows, buffers)
+    if plan.get("vector_time"):
+        check_conflicts(plan, witness, buffers)
     # A sweep through time: the sizes of the live buffers, sorted, are counted by bisection.
-    starts = sorted((start, size) for size, start, _ in buffers.values())
-    ends = sorted((end, size) for size, _, end in buffers.values())
-    live: list[int] = []
-    born = dead = total = 0
-    for time, size, step in sorted(rows):
-        while born < len(starts) and starts[born][0] <= time:
-            insort(live, starts[born][1])
-            born += 1
-        while dead < len(ends) and ends[dead][0] <= time:
-            del live[bisect_left(live, ends[dead][1])]
-            dead += 1
-        total += step * (len(live) - bisect_left(live, size))
+    events = [(time, 2, size, step) for (size, time), step in zip(witness, steps, strict=True)]
+    for size, start, end in buffers.values():
+        events += [(end, 0, size, 0), (start, 1, size, 0)]
+    live, total = list[int](), 0
+    for _, kind, size, step in sorted(events):
+        if kind == 0:
+            del live[bisect_left(live, size)]
+        elif kind == 1:
+            insort(live, size)
+        else:
+            total += step * (len(live) - bisect_left(live, size))
     return total
 
 
-def check_conflicts(
-    plan: dict[str, Any], rows: list[tuple[int, int, int]], buffers: dict[str, Buffer]
-) -> None:
+def check_conflicts(plan: Json, witness: list[tuple[int, int]], buffers: Buffers) -> None:
     """Check that the buffers that a certificate counts conflict in vector time."""
-    smallest: dict[int, int] = {}  # time -> smallest size that is counted there
-    for time, size, _ in rows:
-        smallest[time] = min(size, smallest.get(time, size))
-    for time, least in smallest.items():
+    for time, least in {time: size for size, time in witness}.items():  # as the sizes descend
         live = [n for n, b in buffers.items() if b[0] >= least and b[1] <= time < b[2]]
         for one, other in permutations(live, 2):
-            conflict = not over_before(plan, buffers, one, other)
-            require(conflict, f"{one!r} and {other!r} do not conflict in vector time")
+            over = over_before(plan, buffers, one, other)
+            require(not over, f"{one!r} and {other!r} do not conflict in vector time")
 
 
-def certified_bound(plan: dict[str, Any], buffers: dict[str, Buffer]) -> int | None:
-    """Return the bound that the plan's certificate proves, ``None`` if it has none."""
-    certificate = plan.get("certificate")
-    if certificate is None:
-        return None
+def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
+    """Return the lower bound that the prices of an "lp-dual" certificate prove.
+
+    Let a plan have N_c shared buffers of exactly w_c bytes, w_1 > ... > w_D the sizes: class c.
+    A buffer is in a class of at least its size, and never are more than N_c live in class c. So
+    with any prices y[c, q] >= 0 of class c at time q, in 1 / scale bytes, and their sums Y_c,
+
+        scale cost >= sum_c (scale w_c - Y_c) N_c + sum_buffers sum_{q while live} y[its class, q],
+
+    and a buffer pays at least what it would in its cheapest class. Let Y_c <= scale w_c; or, with
+    `below`, speak of plans that cost less alone. They keep to `limits`: where high_k buffers of at
+    least w_k are live, smaller ones find no room up to class k. Rents R_c >= Y_c may replace Y_c;
+    with v_c = scale w_c - R_c, M_k = N_1 + ... + N_k the first sum is sum_k (v_k - v_(k+1)) M_k.
+    """
+    require(not plan.get("vector_time"), "prices prove nothing in vector time")
+    live = [buffer for buffer in buffers.values() if buffer[0] > 0]
+    sizes = sorted({size for size, _, _ in live}, reverse=True)
+    scale, below = integer(certificate["scale"]), certificate.get("below")
+    require(scale > 0, "the scale is not positive")
+    prices: dict[int, list[tuple[int, int]]] = {size: [] for size in sizes}
+    for size, time, price in certificate["y"]:
+        fine = integer(price) > 0 and 0 <= integer(time) < 2**62 and integer(size) in prices
+        require(fine, f"the price {price} of size {size} at {time}")
+        prices[size].append((time, price))
+    sums = {size: sum(price for _, price in pairs) for size, pairs in prices.items()}
+    rents = sums | {integer(size): integer(r) for size, r in certificate.get("rents", [])}
+    low, high, total = [0] * len(sizes), [len(live) + 1] * len(sizes), 0
+    if below is None:
+        require(all(sums[w] <= scale * w for w in sizes), "prices that add up to above the size")
+    else:
+        require(rents.keys() == sums.keys(), "a rent for an unknown size")
+        require(all(rents[w] >= sums[w] for w in sizes), "a rent below the sum of the prices")
+        low, high = limits(live, sizes, integer(below))
+        if low > high:
+            return below
+        slopes = steps_of([scale * w - rents[w] for w in sizes])
+        total = sum(min(s * lo, s * hi) for s, lo, hi in zip(slopes, low, high, strict=True))
+    nowhere = sum(sums.values()) + 1
+    least = dict.fromkeys(live, nowhere)  # what a buffer pays in its cheapest class
+    for k, (size, counts) in enumerate(live_counts(live, sizes)):
+        full = [time for time, count in counts.items() if count >= high[k]]
+        times = [time for time, _ in sorted(prices[size])]
+        before = [0, *accumulate(price for _, price in sorted(prices[size]))]
+        for own, start, end in least:
+            if own < size and bisect_left(full, start) < bisect_left(full, end):
+                least[own, start, end] = nowhere
+            elif own <= size and (k == 0 or high[k] > low[k - 1]):  # else the class is empty
+                paid = before[bisect_left(times, end)] - before[bisect_left(times, start)]
+                least[own, start, end] = min(least[own, start, end], paid)
+    if nowhere in least.values():
+        return below
+    total += sum(least[buffer] for buffer in live)
+    unit = math.gcd(*sizes) or 1  # every cost is a multiple of it
+    proven = max(0, -(-total // (scale * unit)) * unit)
+    return proven if below is None else min(proven, below)
+
+
+def limits(live: list[Buffer], sizes: list[int], below: int) -> tuple[list[int], list[int]]:
+    """Return low_k <= M_k <= high_k for plans of less than `below` bytes; low > high: none.
+
+    M_k, the shared buffers of at least w_k, are as many as such buffers ever live at once; each
+    more adds w_k - w_(k+1) to the cost. They are no more than such buffers, nor than M_(k+1).
+    """
+    steps = steps_of(sizes)
+    low = [max(counts.values()) for _, counts in live_counts(live, sizes)]
+    slack = below - 1 - sum(map(mul, steps, low))
+    most = [sum(buffer[0] >= size for buffer in live) for size in sizes]
+    high = [min(m, n + slack // step) for m, n, step in zip(most, low, steps, strict=True)]
+    return low, list(accumulate(reversed(high), min))[::-1]
+
+
+def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
+    """Yield for each size, descending, time -> buffers of at least that size live then."""
+    change = dict.fromkeys(sorted({time for _, *ends in live for time in ends}), 0)
+    for size in sizes:
+        for own, start, end in live:
+            change[start] += own == size
+            change[end] -= own == size
+        yield size, dict(zip(change, accumulate(change.values()), strict=True))
+
+
+def certified_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
+    """Return the bound that the plan's certificate proves."""
     require(certificate.get("format") == "memonger-certificate/1", "unknown certificate format")
-    if certificate["kind"] == "threshold":
-        return threshold_bound(plan, certificate["witness"], buffers)
-    require(certificate["kind"] == "by-device", f"unknown certificate {certificate['kind']!r}")
-    devices = plan.get("devices", {})
-    total = 0
-    for device, part in certificate["devices"].items():  # devices never share: bounds add up
-        require(part["kind"] == "threshold", f"unknown certificate {part['kind']!r}")
+    parts, devices, total = {"": certificate}, {}, 0
+    if certificate["kind"] == "by-device":  # devices never share: bounds add up
+        parts, devices = certificate["devices"], plan.get("devices", {})
+    for device, part in parts.items():
         own = {n: b for n, b in buffers.items() if devices.get(n, "") == device}
-        total += threshold_bound(plan, part["witness"], own)
+        require(part["kind"] in ("threshold", "lp-dual"), f"unknown kind {part['kind']!r}")
+        total += (price_bound if part["kind"] == "lp-dual" else threshold_bound)(plan, part, own)
     return total
 
 
-def check_problem(problem: dict[str, Any], plan: dict[str, Any]) -> None:
+def check_problem(problem: Json, plan: Json) -> None:
     """Check that the plan is for this problem."""
     require(problem.get("format") == "memonger-problem/1", "unknown problem format")
     expected = {}
@@ -172,16 +235,13 @@ def check_problem(problem: dict[str, Any], plan: dict[str, Any]) -> None:
         expected[entry["name"]] = [padded, entry["start"], entry["end"]]
         device = plan.get("devices", {}).get(entry["name"], "")
         require(device == entry.get("device", ""), f"{entry['name']!r} is on another device")
-        if "vector_start" in entry:
-            vectors = plan.get("vector_time", {}).get(entry["name"])
-            require(
-                vectors == [entry["vector_start"], entry["vector_end"]],
-                f"{entry['name']!r} has other vector times in the problem",
-            )
+        vectors = plan.get("vector_time", {}).get(entry["name"], [None, None])
+        same = vectors == [entry.get("vector_start"), entry.get("vector_end")]
+        require(same, f"{entry['name']!r} has other vector times in the problem")
     require(expected == plan["buffers"], "the buffers of the plan are not those of the problem")
 
 
-def check(plan: dict[str, Any], problem: dict[str, Any] | None) -> str:
+def check(plan: Json, problem: Json | None = None) -> str:
     """Check everything; return what holds, in words."""
     require(plan.get("format") == "memonger-plan/1", "unknown plan format")
     require(plan.get("form") == "sharing", f"cannot check the form {plan.get('form')!r}")
@@ -192,19 +252,17 @@ def check(plan: dict[str, Any], problem: dict[str, Any] | None) -> str:
     objective, bound = (integer(plan[key], key) for key in ("objective", "bound"))
     require(cost == objective, f"the plan costs {cost} bytes, {objective} are claimed")
     require(plan["status"] in ("optimal", "feasible"), f"unknown status {plan['status']!r}")
-    require(bound <= cost, f"the bound {bound} is above the cost {cost}")
-    if plan["status"] == "optimal":
-        require(bound == cost, f"'optimal' is claimed with the bound {bound} and the cost {cost}")
-    proven = certified_bound(plan, buffers)
-    if proven is None:
+    fits = bound == cost or (bound < cost and plan["status"] == "feasible")
+    require(fits, f"{plan['status']!r} is claimed with the bound {bound} and the cost {cost}")
+    if plan.get("certificate") is None:
         return f"valid plan of {cost} bytes; the bound {bound} has no certificate"
+    proven = certified_bound(plan, plan["certificate"], buffers)
     require(proven >= bound, f"the certificate proves {proven} bytes, {bound} are claimed")
-    if proven == cost:
-        return f"valid plan of {cost} bytes; the certificate proves that no plan costs less"
-    return f"valid plan of {cost} bytes; the certificate proves a bound of {proven}"
+    proof = "that no plan costs less" if proven == cost else f"a bound of {proven}"
+    return f"valid plan of {cost} bytes; the certificate proves {proof}"
 
 
-def read(path: str) -> dict[str, Any]:
+def read(path: str) -> Json:
     """Read a JSON object from a file, plain or compressed."""
     data = Path(path).read_bytes()
     loaded = json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
@@ -231,7 +289,7 @@ def main(arguments: list[str]) -> None:
     except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
         fail(str(error), 2)
     try:
-        print(check(files[0], files[1] if len(files) > 1 else None))
+        print(check(*files))
     except Refuted as error:
         fail(str(error), 3)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -25,6 +25,7 @@ from ortools.sat.python import cp_model
 
 from memonger.graph.cliques import Groups
 from memonger.plan import SharingPlan
+from memonger.rules import Rules
 from memonger.solver.presolve import Limits
 
 
@@ -39,6 +40,8 @@ class BinPackingModel:
         From `gap_fixing`, for the cost that is asked for.
     cliques
         Sets of groups that conflict pairwise; every pair that conflicts is in one of them.
+    num_bins
+        Number of shared buffers; by default as many as the limits allow.
 
     Attributes
     ----------
@@ -50,7 +53,13 @@ class BinPackingModel:
         z[b, k].
     """
 
-    def __init__(self, groups: Groups, limits: Limits, cliques: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        limits: Limits,
+        cliques: Sequence[Sequence[int]],
+        num_bins: int | None = None,
+    ) -> None:
         self.groups = groups
         self.model: Any = cp_model.CpModel()
         self.num_buffers = int(groups.multiplicity.sum())
@@ -59,7 +68,7 @@ class BinPackingModel:
             for buffer in members:
                 self.levels[buffer] = level
         low, high = limits.low.tolist(), limits.high.tolist()
-        self.num_bins = high[-1]
+        self.num_bins = high[-1] if num_bins is None else num_bins
         self.holds = [  # (6)
             [
                 self.model.new_int_var(int(b < low[k]), int(b < high[k]), f"z{b}_{k}")
@@ -98,6 +107,15 @@ class BinPackingModel:
             buffers = [i for g in clique for i in self.groups.members[g]]
             for b in range(self.num_bins):
                 self.model.add_at_most_one(self.inside[i][b] for i in buffers)
+
+    def add_rules(self, rules: Rules) -> None:
+        """Add what must share and what must not."""
+        for one, other in rules.together:
+            for first, second in zip(self.inside[one], self.inside[other], strict=True):
+                self.model.add(first == second)
+        for one, other in rules.apart:
+            for first, second in zip(self.inside[one], self.inside[other], strict=True):
+                self.model.add_at_most_one(first, second)
 
     def require_cost(self, low: int, high: int) -> None:
         """Add ``low <= cost <= high``, bytes."""

@@ -53,7 +53,11 @@ def _run(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
         bound, certificate = threshold_bound(problem)
         outcome = replace(outcome, bound=bound, proof=Proof.THRESHOLD, certificate=certificate)
     plan, hint = outcome.plan, run.hint
-    if hint is not None and (plan is None or hint.cost(problem) < plan.cost(problem)):
+    if (
+        hint is not None
+        and not outcome.infeasible
+        and (plan is None or hint.cost(problem) < plan.cost(problem))
+    ):
         outcome = replace(outcome, plan=hint, source="hint")
     return outcome
 
@@ -84,4 +88,5 @@ def _together(problem: Problem, groups: list[list[int]], outcomes: list[Outcome]
         DeviceCertificate(certificates) if len(certificates) == len(outcomes) else None,
         ", ".join(dict.fromkeys(outcome.source for outcome in outcomes)),
         sum(outcome.solve_seconds for outcome in outcomes),
+        any(outcome.infeasible for outcome in outcomes),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 FloatArray = npt.NDArray[np.float64]
+
+# Seconds beyond the limit after which a run is given up.
+GRACE = 0.75
 
 
 class LpStatus(Enum):
@@ -56,8 +60,9 @@ def run_lp(
 
     Notes
     -----
-    HiGHS runs in a thread of its own, so that Ctrl-C is heard at once; a run that is given up
-    goes on in the background until its time limit or the end of the process.
+    HiGHS runs in a thread of its own, so that Ctrl-C is heard at once, and as it may run past a
+    short limit by minutes (where the limit comes before the crossover begins). A run that is
+    given up goes on in the background until it ends or the process does.
     """
     answer: list[Any] = []
 
@@ -75,13 +80,16 @@ def run_lp(
             answer.append(error)
 
     thread = threading.Thread(target=run, name="highs", daemon=True)
+    nothing = np.zeros(0)
+    until = time.monotonic() + max(0.1, seconds) + GRACE
     thread.start()
     while thread.is_alive():
         thread.join(0.2)
+        if thread.is_alive() and time.monotonic() > until:
+            return LpSolution(LpStatus.UNKNOWN, nothing, nothing)
     found = answer[0]
     if isinstance(found, BaseException):
         raise found
-    nothing = np.zeros(0)
     if found.status == 2:
         return LpSolution(LpStatus.INFEASIBLE, nothing, nothing)
     if found.status != 0:

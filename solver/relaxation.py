@@ -20,7 +20,7 @@ from memonger.solver.presolve import BoolArray, Limits, Pairs, allowed_pairs
 from memonger.solver.prices import Prices, exact_prices
 
 # A relaxation of at most so many columns x is solved as a whole.
-WHOLE = 20_000
+WHOLE = 40_000
 # Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
 LARGEST = 10_000
 NEAREST = 4
@@ -108,9 +108,11 @@ def relax(
     pairs = allowed_pairs(groups, limits)
     taken = np.isin(keys(groups, pairs), columns)
     lp = build_class_lp(groups, limits, Pairs(pairs.group[taken], pairs.kind[taken]))
-    # A power of two loses no digit.
-    scale = 2.0 ** (COST_BITS - (int(groups.sizes[0]) // groups.gcd).bit_length())
-    solution = run_lp(lp.cost * scale, lp.matrix, lp.right, lp.low, lp.high, seconds)
+    # The solver's tolerances are absolute: costs near 1 (a power of two loses no digit), and none
+    # for M_k that gap fixing leaves no choice, however large: they would drown the others.
+    cost = np.where(lp.low < lp.high, lp.cost, 0.0)
+    scale = 2.0 ** (COST_BITS - int(cost.max()).bit_length())
+    solution = run_lp(cost * scale, lp.matrix, lp.right, lp.low, lp.high, seconds)
     if solution.status is not LpStatus.SOLVED:
         return None
     prices = exact_prices(groups, limits, lp, solution.duals / scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
+from memonger.solver.constrained import solve_with_rules
 from memonger.solver.core import Core
 from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent
@@ -22,8 +23,11 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     In vector time the class model is searched with antichains in place of cliques. What stays
     open is improved by large-neighbourhood search.
 
-    Ctrl-C ends the run early, with the best plan and bound so far.
+    Problems with rules go to the bin-packing model. Ctrl-C ends the run early, with the best plan
+    and bound so far.
     """
+    if problem.rules:
+        return solve_with_rules(problem, run)
     incumbent = Incumbent(problem, run)
     try:
         warm_start(incumbent)
@@ -61,5 +65,6 @@ SHARING.add(
         solve_optimal,
         proves=True,
         vector_time=True,
+        rules=True,
     )
 )

@@ -57,7 +57,8 @@ def solve(
     Returns
     -------
     Result
-        Status ``optimal`` iff the plan costs exactly the proven bound.
+        Status ``optimal`` iff the plan costs exactly the proven bound; ``infeasible`` only where
+        rules allow no plan.
 
     Raises
     ------
@@ -81,6 +82,9 @@ def solve(
         raise InputError(
             f"algorithm {algorithm!r} cannot plan nets that run in parallel; these can: {able}"
         )
+    if problem.rules and not chosen.rules:
+        able = ", ".join(a.name for a in SHARING if a.rules)
+        raise InputError(f"algorithm {algorithm!r} cannot keep rules; these can: {able}")
     if workers is None:
         workers = min(8, os.cpu_count() or 1)
     if not 1 <= workers <= MAX_WORKERS:
@@ -99,7 +103,9 @@ def _checked(
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
         check_certificate(problem, outcome.certificate, outcome.bound)
-    if outcome.plan is not None:
+    if outcome.infeasible:
+        status = Status.INFEASIBLE
+    elif outcome.plan is not None:
         objective = verify_sharing(problem, outcome.plan)
         if objective < outcome.bound:
             raise PlanError(

@@ -21,6 +21,8 @@ WARM_STARTS = (
     "caffe2-greedy",
 )  # fmt: skip
 
+# Of the time that is left, for one linear program: where it does not end, something else may help.
+LP_SHARE = 0.75
 # Columns of the relaxation; above it takes too much memory.
 MAX_PAIRS = 2_000_000
 
@@ -57,7 +59,8 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
             columns = first_columns(groups, pairs)
         columns = np.union1d(columns, keys(groups, core.pairs(incumbent.plan)))
         started = run.deadline.elapsed()
-        relaxation = relax(groups, limits, columns, incumbent.cost + 1, run.deadline.remaining())
+        seconds = LP_SHARE * run.deadline.remaining()
+        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds)
         incumbent.solve_seconds += run.deadline.elapsed() - started
         if relaxation is None:
             return None

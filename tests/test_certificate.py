@@ -1,9 +1,8 @@
 import ast
-import importlib.util
 import json
+import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,16 +17,16 @@ from memonger.certificate import (
     certificate_to_json,
     check_certificate,
 )
-from memonger.cli.check import _same_buffers as same_buffers
-from memonger.cli.check import check_plan
-from memonger.errors import MemongerError, PlanError
-from memonger.instances.plan_json import plan_from_json, plan_to_json
+from memonger.errors import PlanError
+from memonger.instances.plan_json import plan_to_json
 from memonger.instances.problem_json import problem_to_json
 from memonger.problem import Buffer, Problem, VectorTime
+from memonger.result import Proof
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.solve import solve
 from tests import oracles
-from tests.strategies import parallel_problems, problems, problems_of_devices
+from tests.stand_alone import PATH, own_verdict, stand_alone_verdict
+from tests.strategies import parallel_problems, problems, problems_of_devices, random_problem
 
 PROBLEM = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 8, 2, 4)))
 
@@ -205,35 +204,6 @@ def test_vector_time_must_have_the_conflicts_that_the_witness_counts():
         ThresholdCertificate(((4, 1),)).bound(problem)
 
 
-def stand_alone_checker():
-    path = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
-    spec = importlib.util.spec_from_file_location("check_certificate", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CHECKER = stand_alone_checker()
-
-
-def stand_alone_verdict(data, problem):
-    try:
-        CHECKER.check(data, problem)
-    except CHECKER.Refuted:
-        return False
-    return True
-
-
-def own_verdict(data, problem):
-    try:
-        claimed = plan_from_json(data)
-        same_buffers(problem, claimed.problem)
-        check_plan(claimed)
-    except MemongerError:
-        return False
-    return True
-
-
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_stand_alone_checker_agrees(data):
@@ -261,8 +231,73 @@ def test_stand_alone_checker_agrees(data):
     assert own_verdict(plan, problem) == stand_alone_verdict(plan, original)
 
 
+def problems_that_need_prices(seed, wanted, devices=("",)):
+    """Return random problems whose optimum is proven by prices, with their results."""
+    rng = random.Random(seed)
+    found = []
+    while len(found) < wanted:
+        problem = random_problem(rng, 8)
+        if oracles.threshold_bound(problem) == oracles.optimum(problem):
+            continue
+        others = [Buffer(f"c{i}", 5, i, i + 2, device=d) for i, d in enumerate(devices) if d]
+        problem = Problem((*problem.buffers, *others))
+        result = solve(problem, workers=1)
+        if result.proof is Proof.LP_DUAL:
+            found.append((problem, result))
+    return found
+
+
+def numbers_in(data, path=()):
+    """Yield the paths to all integers in JSON data."""
+    if type(data) is int:
+        yield path
+    elif isinstance(data, list | dict):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from numbers_in(value, (*path, key))
+
+
+@pytest.mark.parametrize("devices", [("",), ("x", "y")])
+def test_stand_alone_checker_agrees_on_prices(devices):
+    """On optimal plans as written, and with any one number changed."""
+    accepted = refused = 0
+    for problem, result in problems_that_need_prices(5, 6, devices):
+        plan = json.loads(json.dumps(plan_to_json(problem, result)))
+        assert ("devices" in plan["certificate"]) == (len(devices) > 1)
+        original = json.loads(json.dumps(problem_to_json(problem)))
+        assert own_verdict(plan, problem)
+        assert stand_alone_verdict(plan, original)
+        for *path, last in numbers_in(plan["certificate"]):
+            for change in (-1, 1, 2**63):
+                changed = json.loads(json.dumps(plan))
+                place = changed["certificate"]
+                for key in path:
+                    place = place[key]
+                place[last] += change
+                verdict = own_verdict(changed, problem)
+                assert verdict == stand_alone_verdict(changed, original)
+                accepted += verdict
+                refused += not verdict
+        too_much = {**plan, "bound": plan["bound"] + 1}
+        assert not own_verdict(too_much, problem)
+        assert not stand_alone_verdict(too_much, original)
+    assert accepted > 20
+    assert refused > 20
+
+
+def test_stand_alone_checker_compares_vector_times():
+    """A plan cannot bring its own: with those in it, a and b could share."""
+    problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 8, 1, 3)))
+    plan = plan_to_json(problem, solve(problem))
+    original = problem_to_json(problem)
+    assert stand_alone_verdict(plan, original)
+    plan |= {"sharing": {"a": 0, "b": 0}, "objective": 8, "bound": 0, "status": "feasible"}
+    plan |= {"vector_time": {"a": [[0], [1]], "b": [[1], [2]]}, "certificate": None}
+    assert not own_verdict(plan, problem)
+    assert not stand_alone_verdict(plan, original)
+
+
 def test_stand_alone_checker_imports_the_standard_library_alone():
-    source = Path(CHECKER.__file__).read_text(encoding="utf-8")
+    source = PATH.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 300
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -273,17 +308,24 @@ def test_stand_alone_checker_imports_the_standard_library_alone():
 
 def test_stand_alone_checker_from_a_shell(tmp_path):
     plan = plan_to_json(PROBLEM, solve(PROBLEM))
-    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
-    good.write_text(json.dumps(plan))
-    bad.write_text(json.dumps({**plan, "bound": plan["bound"] + 1}))
-    codes = []
-    for path in (good, bad, tmp_path / "missing.json"):
+    prices = plan_to_json(*problems_that_need_prices(6, 1)[0])
+    no_integer = {**prices["certificate"], "scale": None}
+    files = {
+        "good.json": (plan, 0),
+        "prices.json": (prices, 0),
+        "bad.json": ({**plan, "bound": plan["bound"] + 1}, 3),
+        "malformed.json": ({**prices, "certificate": no_integer}, 3),
+        "missing.json": (None, 2),
+    }
+    for name, (data, code) in files.items():
+        if data is not None:
+            (tmp_path / name).write_text(json.dumps(data))
         run = subprocess.run(
-            [sys.executable, "-I", CHECKER.__file__, path],
+            [sys.executable, "-I", PATH, tmp_path / name],
             capture_output=True,
             text=True,
             check=False,
         )
-        codes.append(run.returncode)
+        assert run.returncode == code, name
+        assert len((run.stdout + run.stderr).splitlines()) == 1
         assert "Traceback" not in run.stderr
-    assert codes == [0, 3, 2]

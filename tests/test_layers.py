@@ -11,7 +11,18 @@ MAX_FUNCTION_LINES = 50
 
 # What stands in a line may be imported by what stands in it or below it.
 LAYERS = (
-    ("problem", "plan", "result", "verify", "certificate", "lp_dual", "registry", "stop", "errors"),
+    (
+        "problem",
+        "plan",
+        "result",
+        "verify",
+        "certificate",
+        "lp_dual",
+        "registry",
+        "rules",
+        "stop",
+        "errors",
+    ),
     ("net", "graph"),
     ("instances", "rewrite"),
     ("heuristics",),

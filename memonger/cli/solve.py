@@ -53,6 +53,12 @@ def solve(
         bool,
         typer.Option("--in-place", help="Let buffers take over others where the problem says so."),
     ] = False,
+    max_buffers: Annotated[
+        int | None,
+        typer.Option(
+            "--max-buffers", min=0, metavar="K", help="At most K shared buffers, on each device."
+        ),
+    ] = None,
     hint: options.Hint = None,
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
@@ -84,6 +90,8 @@ def solve(
     problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
     if not in_place and problem.in_place:
         problem = replace(problem, in_place=())
+    if max_buffers is not None:
+        problem = replace(problem, rules=replace(problem.rules, at_most=max_buffers))
     start = None if hint is None else options.read_hint(hint, problem)
     options.check_target(output)
     options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)

@@ -70,4 +70,35 @@ def test_check_knows_the_pairs(memonger, folder):
     memonger("solve", pair, "-o", "none.json")
     assert memonger("check", pair, "both.json").code == 0
     assert memonger("check", pair, "none.json").code == 0
-    assert "in place" in memonger("check", plain, "both.json").is_error(3)
+    assert "live at the same time" in memonger("check", plain, "both.json").is_error(3)
+
+
+def test_rules(memonger, loose, folder):
+    free = memonger("solve", loose, "--json").data
+    few = memonger("solve", loose, "--max-buffers", "3", "--json", "-o", "few.json").data
+    assert (few["status"], few["objective"] >= free["objective"]) == ("optimal", True)
+    assert memonger("check", loose, "few.json").code == 0
+    none = memonger("solve", loose, "--max-buffers", "1", "--json", "-o", "none.json")
+    assert (none.code, none.data["status"], none.data["objective"]) == (4, "infeasible", None)
+    assert not (folder / "none.json").exists()
+    assert "infeasible" in memonger("solve", loose, "--max-buffers", "1").out
+    assert (
+        "cannot keep rules"
+        in memonger("solve", loose, "--max-buffers", "1", "--algorithm", "by-size").is_error()
+    )
+
+
+def test_rules_in_files(memonger, folder):
+    data = problem_data([(8, 0, 2), (4, 1, 3), (8, 2, 4), (2, 3, 5)])
+    plain = write(folder / "plain.json", data)
+    rules = {"at_most": 4, "apart": [["b0", "b2"]], "together": [["b1", "b3"]]}
+    ruled = write(folder / "ruled.json", {**data, "rules": rules})
+    answer = memonger("solve", ruled, "--json", "-o", "ruled.plan.json").data
+    assert (answer["status"], answer["objective"]) == ("optimal", 20)
+    memonger("solve", plain, "-o", "plain.plan.json")
+    assert memonger("check", ruled, "ruled.plan.json").code == 0
+    assert memonger("check", plain, "ruled.plan.json").code == 0
+    assert "must not share" in memonger("check", ruled, "plain.plan.json").is_error(3)
+    for wrong in ({"apart": [["b0"]]}, {"together": [["b0", "x"]]}, {"most": 1}, {"at_most": "2"}):
+        write(folder / "wrong.json", {**data, "rules": wrong})
+        memonger("solve", "wrong.json").is_error()

@@ -14,7 +14,7 @@ from memonger.plan import SharingPlan
 from memonger.problem import Buffer, Problem, VectorTime
 from memonger.registry import SHARING
 from memonger.result import Proof, Status
-from memonger.solver import sharing
+from memonger.solver import stages
 from memonger.solver.solve import solve
 from memonger.verify import verify_sharing
 from tests import oracles
@@ -153,7 +153,7 @@ def test_files():
 
 
 def test_too_large_for_the_model(monkeypatch):
-    monkeypatch.setattr(sharing, "MAX_PAIRS", 0)
+    monkeypatch.setattr(stages, "MAX_PAIRS", 0)
     monkeypatch.setattr("memonger.solver.in_place.MAX_ENTRIES", 0)
     rng = random.Random(14)
     for _ in range(100):

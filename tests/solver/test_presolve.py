@@ -5,68 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memonger.graph.cliques import clique_times, compress
+from memonger.graph.cliques import compress
 from memonger.problem import Buffer, Problem
-from memonger.solver.presolve import gap_fixing
+from memonger.solver.presolve import allowed_pairs, gap_fixing, unreduced
 from tests import oracles
 from tests.strategies import problems, random_problem
 
 POSITIVE = problems(min_size=1, max_size=7, sizes=st.integers(1, 9), aligned=False, horizon=10)
-
-
-def live_sets(problem):
-    """Return the sets of buffers live at each time."""
-    last = max(b.end for b in problem.buffers)
-    return [
-        frozenset(i for i, b in enumerate(problem.buffers) if b.start <= time < b.end)
-        for time in range(last + 1)
-    ]
-
-
-@settings(max_examples=150, deadline=None)
-@given(POSITIVE)
-def test_clique_times(problem):
-    """One time for every maximal set of live buffers, in the order of time."""
-    sets = set(live_sets(problem))
-    maximal = {s for s in sets if s and not any(s < other for other in sets)}
-    times = clique_times(problem.starts, problem.ends).tolist()
-    assert times == sorted(set(times))
-    found = [live_sets(problem)[time] for time in times]
-    assert len(found) == len(set(found))
-    assert set(found) == maximal
-
-
-@settings(max_examples=150, deadline=None)
-@given(POSITIVE)
-def test_compress(problem):
-    groups = compress(problem)
-    assert sorted(i for members in groups.members for i in members) == list(range(len(problem)))
-    group_of = {i: g for g, members in enumerate(groups.members) for i in members}
-    for g, members in enumerate(groups.members):
-        assert groups.multiplicity[g] == len(members)
-        assert {int(problem.sizes[i]) for i in members} == {int(groups.sizes[groups.level[g]])}
-        assert 0 <= groups.first[g] <= groups.last[g] < groups.num_cliques
-    for i in range(len(problem)):
-        for j in range(i):
-            one, other = group_of[i], group_of[j]
-            apart = groups.last[one] < groups.first[other] or groups.last[other] < groups.first[one]
-            assert problem.conflict(i, j) == (not apart)
-    assert groups.sizes.tolist() == sorted(set(problem.sizes.tolist()), reverse=True)
-    assert groups.steps.sum() == groups.sizes[0]
-    assert all(size % groups.gcd == 0 for size in groups.sizes.tolist())
-    assert len(groups) == len(groups.members)
-    times = clique_times(problem.starts, problem.ends)
-    for k, size in enumerate(groups.sizes):
-        for q, time in enumerate(times):
-            expected = sum(b.size >= size and b.start <= time < b.end for b in problem.buffers)
-            assert groups.counts[k, q] == expected
-
-
-def test_identical_buffers_are_merged():
-    problem = Problem(tuple(Buffer(f"b{i}", 4, 0, 2) for i in range(5)))
-    groups = compress(problem)
-    assert len(groups) == 1
-    assert groups.members == ((0, 1, 2, 3, 4),)
 
 
 def classes_of(problem, shared, sizes):
@@ -133,3 +78,42 @@ def test_gap_fixing_grows_with_the_cost():
             sum(b.size >= size for b in problem.buffers) for size in groups.sizes.tolist()
         ]
         assert (gap_fixing(groups, 10**9).high <= np.array(multiplicities)).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_allowed_pairs_hold_all_plans(seed):
+    rng = random.Random(seed)
+    problem = random_problem(rng, 6, largest=6)
+    groups = compress(problem)
+    sizes = groups.sizes.tolist()
+    best = oracles.optimum(problem)
+    group_of = {i: g for g, members in enumerate(groups.members) for i in members}
+    plans = [(shared, oracles.cost_of(problem, shared)) for shared in oracles.valid_plans(problem)]
+    for cost in (best, best + 2, problem.total):
+        limits = gap_fixing(groups, cost)
+        pairs = allowed_pairs(groups, limits)
+        assert pairs.kind.tolist() == sorted(pairs.kind.tolist())
+        found = set(zip(pairs.group.tolist(), pairs.kind.tolist(), strict=True))
+        assert len(found) == len(pairs)
+        assert all(c <= groups.level[g] for g, c in found)
+        most = unreduced(groups, limits).most.tolist()
+        for shared, price in plans:
+            if price <= cost:
+                classes, at_least = classes_of(problem, shared, sizes)
+                assert {(group_of[i], c) for i, c in enumerate(classes)} <= found
+                assert all(n <= m for n, m in zip(np.diff(at_least, prepend=0), most, strict=True))
+        # A class that can have no shared buffer is in no pair.
+        assert all(most[c] > 0 for _, c in found)
+
+
+def test_pairs_of_a_single_class():
+    """Cliques of one buffer each: at the optimum all are in the largest class."""
+    problem = Problem(tuple(Buffer(f"b{i}", 4 - i, i, i + 1) for i in range(4)))
+    groups = compress(problem)
+    pairs = allowed_pairs(groups, gap_fixing(groups, 4))
+    assert pairs.group.tolist() == [0, 1, 2, 3]
+    assert pairs.kind.tolist() == [0, 0, 0, 0]
+    left = unreduced(groups, gap_fixing(groups, 4))
+    assert left.most.tolist() == [1, 0, 0, 0]
+    assert left.full == {}
+    assert len(allowed_pairs(groups, gap_fixing(groups, 5))) == 4 + 3 + 2 + 1

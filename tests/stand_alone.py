@@ -1,0 +1,72 @@
+"""The stand-alone checker, loaded as a module, and what it and memonger say of the same JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from memonger.certificate import certificate_from_json
+from memonger.cli.check import _same_buffers as same_buffers
+from memonger.cli.check import check_plan
+from memonger.errors import MemongerError, PlanError
+from memonger.instances.plan_json import plan_from_json
+
+PATH = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location("check_certificate", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CHECKER = _load()
+# What its command line answers with exit code 3.
+REFUSED = (
+    CHECKER.Refuted, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+
+
+def stand_alone_verdict(plan, problem):
+    """Return whether the stand-alone checker accepts a plan for a problem, both JSON data."""
+    try:
+        CHECKER.check(plan, problem)
+    except REFUSED:
+        return False
+    return True
+
+
+def own_verdict(plan, problem):
+    """Return whether memonger accepts a plan, JSON data, for a problem."""
+    try:
+        claimed = plan_from_json(plan)
+        same_buffers(problem, claimed.problem)
+        check_plan(claimed)
+    except MemongerError:
+        return False
+    return True
+
+
+def stand_alone_bound(certificate, problem):
+    """Return the bound that a certificate, JSON data, proves to the checker; ``None``: refused."""
+    plan = {"devices": {b.name: b.device for b in problem.buffers}}
+    if problem.vector_time is not None:
+        time = problem.vector_time
+        plan["vector_time"] = {
+            b.name: [time.start[i].tolist(), time.end[i].tolist()]
+            for i, b in enumerate(problem.buffers)
+        }
+    buffers = {b.name: (b.padded_size, b.start, b.end) for b in problem.buffers}
+    try:
+        return CHECKER.certified_bound(plan, certificate, buffers)
+    except REFUSED:
+        return None
+
+
+def own_bound(certificate, problem):
+    """Return the bound that a certificate, JSON data, proves to memonger; ``None``: refused."""
+    try:
+        return certificate_from_json(certificate).bound(problem)
+    except PlanError:
+        return None
