@@ -19,7 +19,13 @@ from memonger.recycling import activation_blobs, recycle_in_order, recycle_infer
 from memonger.rewrite.equivalence import verify_equivalence
 from tests.golden import MALFORMED, is_wrong, net_of, original, records
 from tests.net.notation import net, short, with_net
-from tests.rewrite.interpreter import observed, observed_in_parallel, races
+from tests.rewrite.interpreter import (
+    external_inputs,
+    observed,
+    observed_in_parallel,
+    races,
+    run_twice,
+)
 from tests.rewrite.random_nets import TRAITS, random_net, random_sizes
 
 SEEDS = st.integers(0, 10**6)
@@ -77,6 +83,15 @@ def share(name, record, case, **options):
     return shared
 
 
+def computes_the_same(found, model, protected):
+    """Return whether the interpreter leaves the same in the inputs and in what is protected."""
+    if any(has_nets(op) for op in model.op):
+        return True
+    feeds = external_inputs(model)
+    wanted = (*feeds, *protected)
+    return run_twice(found, feeds, wanted) == run_twice(model, feeds, wanted) is not None
+
+
 def compare(counts, what, ours, theirs):
     """Count how two numbers compare; return whether ours is no larger."""
     counts[what, "less" if ours < theirs else "same" if ours == theirs else "more"] += 1
@@ -102,7 +117,9 @@ def test_recorded_recycling(function, compared, less, capsys):
                 share(name, record, case)
             counts["refused"] += 1
             continue
-        blobs, size = measured(name, share(name, record, case))
+        found = share(name, record, case)
+        assert computes_the_same(found, original(name), record["protected"]), case["id"]
+        blobs, size = measured(name, found)
         if case["status"] != "ok" or is_wrong(case):
             counts["Caffe2 raises or is wrong"] += 1
             continue
