@@ -113,16 +113,19 @@ def share_grad_blobs(
     blob_shapes: Mapping[str, Sequence[int]] | None = None,
     *,
     optimal: bool = False,
+    time_limit: float | None = None,
 ) -> Any:  # noqa: ANN401
     """Return the net with gradients that share memory, no dependency added.
 
-    Where Caffe2's result is right this one needs no more blobs and no more memory, the sizes known
-    or not. ``optimal`` searches for the least memory under the same conditions.
+    Where Caffe2's result is right this one needs no more: without shapes no more blobs, nor more
+    memory whatever their sizes are; with shapes no more elements. ``optimal`` searches for the
+    least, for ``time_limit`` seconds (by default to the end).
 
     Differs: external outputs survive; ``dont_share_blobs`` keep their names, and what follows
     them still shares; element counts do not overflow; depth has no limit; nets that Caffe2 gives
     up on with an AssertionError are planned.
     """
+    elements = {name: math.prod(dims) for name, dims in (blob_shapes or {}).items()}
     shared = share_gradients(
         as_netdef(net),
         [str(name) for name in losses],
@@ -130,8 +133,9 @@ def share_grad_blobs(
         namescope,
         keep=[str(name) for name in dont_share_blobs or ()],
         activations=share_activations,
-        sizes=_elements(blob_shapes),
+        sizes=elements or None,
         optimal=optimal,
+        time_limit=time_limit,
     )
     return like(shared, net)
 
@@ -143,11 +147,12 @@ def optimize_inference_for_dag(
     *,
     optimal: bool = False,
     blob_sizes: Mapping[str, int] | None = None,
+    time_limit: float | None = None,
 ) -> Any:  # noqa: ANN401
     """Return an inference net with activations that share memory, no dependency added.
 
-    Where Caffe2's result is right this one needs no more blobs and no more memory. With
-    ``blob_sizes`` (bytes) it is one of little memory, with ``optimal`` one of the least.
+    Where Caffe2's result is right this one needs no more blobs, nor more memory whatever their
+    sizes are; with ``blob_sizes``, no more bytes. ``optimal`` and ``time_limit`` as above.
 
     Differs: operators that no input leads to take part as well; views, nets inside operators and
     rewritten blobs are right; depth has no limit.
@@ -159,9 +164,13 @@ def optimize_inference_for_dag(
     NetError
         If an operator reads what nobody writes or declares.
     """
-    heads = [str(name) for name in input_blobs]
     shared = recycle_inference(
-        as_netdef(net), heads, prefix=namescope, sizes=blob_sizes, optimal=optimal
+        as_netdef(net),
+        [str(name) for name in input_blobs],
+        prefix=namescope,
+        sizes=blob_sizes or None,
+        optimal=optimal,
+        time_limit=time_limit,
     )
     return like(shared, net)
 
@@ -183,10 +192,6 @@ def optimize_inference_fast(net: object, static_blobs: Iterable[object]) -> Any:
         If the net is not well formed.
     """
     return like(recycle_in_order(as_netdef(net), {str(name) for name in static_blobs}), net)
-
-
-def _elements(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, int] | None:
-    return None if shapes is None else {name: math.prod(dims) for name, dims in shapes.items()}
 
 
 def release_blobs_when_used(

@@ -329,6 +329,24 @@ def test_element_counts_do_not_overflow():
     assert names[1] == names[3] != names[2] == names[4]
 
 
+def test_no_shapes_at_all_are_none():
+    model = net(TRAINING, inputs="x w", outputs="w_grad")
+    plain = caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "")
+    assert caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "", blob_shapes={}) == plain
+
+
+def test_a_search_ends_in_time():
+    model = net(TRAINING, inputs="x w", outputs="w_grad")
+    found = caffe2.share_grad_blobs(model, ["loss"], ["w_grad"], "", optimal=True, time_limit=0)
+    assert len(set(outputs(found)[2:-1])) == 2
+    model = net("Relu x > a; Tanh a > b; Sin b > c; Copy c > y")
+    sizes = {"a": 3, "b": 1, "c": 3}
+    found = caffe2.optimize_inference_for_dag(
+        model, ["x"], optimal=True, blob_sizes=sizes, time_limit=0
+    )
+    assert outputs(found)[0] == outputs(found)[2]
+
+
 def test_parallel_branches_stay_parallel():
     """Two branches of two operators: each may reuse its own memory, never the other's."""
     model = net("Relu x > a; Tanh a > b; Sin b > c; Relu x > d; Tanh d > e; Sin e > f; Add c f > y")
