@@ -11,7 +11,6 @@ in the time limit is stopped. The numbers of the original are data here, with th
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import math
 import platform
@@ -182,13 +181,13 @@ def estimated(net: NetDef) -> Callable[[], Any]:
     return lambda: caffe2.estimate_memory_usage([net], shapes, types, net.device_option)
 
 
-def shared_gradients(**options: bool) -> Callable[[NetDef], Callable[[], Any]]:
-    """Return `share_grad_blobs`."""
+def shared_gradients(*, optimal: bool = False) -> Callable[[NetDef], Callable[[], Any]]:
+    """Return `share_grad_blobs` of a net with one loss."""
 
     def prepare(net: NetDef) -> Callable[[], Any]:
         written = {name for op in net.op for name in op.output}
         found = [f"{name}_grad" for name in net.external_input if f"{name}_grad" in written]
-        return lambda: caffe2.share_grad_blobs(net, ["loss"], found, "", **options)
+        return lambda: caffe2.share_grad_blobs(net, ["loss"], found, "", optimal=optimal)
 
     return prepare
 
@@ -208,21 +207,17 @@ FUNCTIONS: dict[str, Callable[[NetDef], Callable[[], Any]]] = {
     "optimize_inference_for_dag": lambda net: (
         lambda: caffe2.optimize_inference_for_dag(net, net.external_input)
     ),
+    "optimize_inference_for_dag, optimal": lambda net: (
+        lambda: caffe2.optimize_inference_for_dag(net, net.external_input, optimal=True)
+    ),
+    "optimize_inference_fast": lambda net: lambda: caffe2.optimize_inference_fast(net, static(net)),
     "share_grad_blobs": shared_gradients(),
+    "share_grad_blobs, optimal": shared_gradients(optimal=True),
     "release_blobs_when_used": lambda net: lambda: caffe2.release_blobs_when_used(net, set()),
     "verify_graph_equality": lambda net: lambda: caffe2.verify_graph_equality(net, net),
     "verify_inplace_blobs": lambda net: lambda: caffe2.verify_inplace_blobs(net, net),
     "estimate_memory_usage": estimated,
 }
-if hasattr(caffe2, "optimize_inference_fast"):
-    FUNCTIONS["optimize_inference_fast"] = lambda net: (
-        lambda: caffe2.optimize_inference_fast(net, static(net))
-    )
-if "optimal" in inspect.signature(caffe2.share_grad_blobs).parameters:
-    FUNCTIONS["optimize_inference_for_dag, optimal"] = lambda net: (
-        lambda: caffe2.optimize_inference_for_dag(net, net.external_input, optimal=True)
-    )
-    FUNCTIONS["share_grad_blobs, optimal"] = shared_gradients(optimal=True)
 
 
 def families(function: str) -> tuple[str, ...]:

@@ -92,10 +92,10 @@ def difference(expected: list[list[Any]], found: list[list[Any]], names: list[st
 
 def first_line(error: Exception) -> str:
     """Return what an exception says, on one line."""
-    text = str(error).split("Error from operator")[0]
+    text = str(error).replace("<omitting python frames>", "").split("Error from operator")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("frame #")]
-    return " ".join(lines)[:200] or type(error).__name__
+    return " ".join(lines)[:110] or type(error).__name__
 
 
 def check(task: dict[str, Any]) -> dict[str, Any]:

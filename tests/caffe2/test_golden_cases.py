@@ -5,9 +5,11 @@ For each case one outcome is counted:
 * ``equal``: Caffe2's result, to the last name where names are stable;
 * ``equal sharing``: the same blobs share, under other numbers of ``__m<k>_shared``;
 * ``fewer blobs``, ``as many blobs``: another sharing, as right as Caffe2's;
+* ``more blobs``: where an output is a view, what it is a view of stays;
 * ``Caffe2 wrong``: by the recording (mostly a run in a real Caffe2) its result does not compute the
   same; ours does;
-* ``Caffe2 unsound``: by the verifier alone: never run, or right by luck; ours is right;
+* ``Caffe2 unsound``: by the verifier alone, or tensors of two devices under one name: never run, or
+  right by luck; ours is right;
 * ``Caffe2 raises``: where a result is possible; ours is right;
 * ``refused as by Caffe2``: the exception that Caffe2 raises, or one derived from it;
 * ``refused``: a net that is not well formed: a NetError here, whatever Caffe2 does.
@@ -38,6 +40,7 @@ from tests.net.notation import short
 from tests.rewrite.interpreter import dependencies, external_inputs, run_twice
 from tests.rewrite.test_release import DIFFERING, SELECTORS
 from tests.rewrite.test_release import check as check_release
+from tests.test_recycling import mixes_devices
 
 pytestmark = pytest.mark.skipif(not records(), reason="no recordings of the real Caffe2")
 
@@ -112,6 +115,8 @@ def wrong(name, case):
     sound = case["soundness"]
     if is_wrong(case) or sound["external_inputs_renamed"] or sound["external_inputs_overwritten"]:
         return "Caffe2 wrong"
+    if case["fn"] == "optimize_inference_fast" and mixes_devices(name, case):
+        return "Caffe2 unsound"
     try:
         check_right(name, net_of(case["out"]), case.get("order"))
     except EquivalenceError as error:
@@ -150,8 +155,11 @@ def compare_net(name, record, case, new):
         return "equal"
     if groups_of(original(name), new) == case["groups"]:
         return "equal sharing"
-    assert len(names_of(new)) <= case["n_blobs_after"], case["id"]
-    return "fewer blobs" if len(names_of(new)) < case["n_blobs_after"] else "as many blobs"
+    blobs, recorded = len(names_of(new)), case["n_blobs_after"]
+    if blobs > recorded:
+        assert (name, case["fn"]) == ("free_alias_3", "optimize_inference_fast"), case["id"]
+        return "more blobs"
+    return "fewer blobs" if blobs < recorded else "as many blobs"
 
 
 # What each function is called with, and how its result is compared.
@@ -332,10 +340,18 @@ CHECKS = {
         compare_interference,
         {"equal": 550, "Caffe2 wrong": 278, "Caffe2 does not end": 30, "Caffe2 raises": 32},
     ),
-    "optimize_inference_fast": (fast, compare_net, {}),
-    "optimize_inference_for_dag": (for_dag, compare_net, {"Caffe2 wrong": 18}),
-    "share_grad_blobs": (gradients, compare_net, {}),
-    "share_grad_blobs_chain": (gradients_tower_by_tower, compare_net, {}),
+    "optimize_inference_fast": (
+        fast,
+        compare_net,
+        {"equal": 246, "Caffe2 wrong": 100, "Caffe2 unsound": 29},
+    ),
+    "optimize_inference_for_dag": (
+        for_dag,
+        compare_net,
+        {"equal": 90, "equal sharing": 50, "fewer blobs": 60, "refused as by Caffe2": 45},
+    ),
+    "share_grad_blobs": (gradients, compare_net, {"equal": 95, "fewer blobs": 60}),
+    "share_grad_blobs_chain": (gradients_tower_by_tower, compare_net, {"equal": 4}),
     "release_blobs_when_used": (release, compare_release, {"equal": 376}),
     "estimate_memory_usage": (estimate, compare_estimate, {"equal": 236}),
 }
@@ -369,8 +385,6 @@ def _dynamic_program_gives_up(monkeypatch):
 @pytest.mark.usefixtures("_dynamic_program_gives_up")
 @pytest.mark.parametrize("function", CHECKS)
 def test_recorded_cases(function, capsys):
-    if not hasattr(caffe2, function.removesuffix("_chain")):
-        pytest.skip(f"no {function}")
     cases = [
         (name, record, case)
         for name, record in records().items()
@@ -382,6 +396,35 @@ def test_recorded_cases(function, capsys):
         print(f"\n{function}: {len(cases)} cases: {dict(counts.most_common())}")
     assert counts.total() == len(cases) > 0
     assert Counter(CHECKS[function][2]) <= counts
+
+
+def test_recorded_verify_pairs(capsys):
+    """Never true where Caffe2 says false; false where Caffe2 overlooks a difference."""
+    overlooked = {
+        "verify_graph_equality": {
+            "consistent_rename",  # where nets inside were not renamed
+            "extra_arg",
+            "read_unknown",
+            "swap_first_two_ops",
+            "swap_inputs",
+            "swap_outputs",
+        },
+        "verify_inplace_blobs": {"drop_op"},
+    }
+    counts = Counter()
+    for record in records().values():
+        for pair in record.get("pairs", ()):
+            for function, kinds in overlooked.items():
+                one, other = net_of(pair["a"]), net_of(pair["b"])
+                found = getattr(caffe2, function)(one, other)
+                assert (one, other) == (net_of(pair["a"]), net_of(pair["b"]))
+                counts[function, "equal" if found == pair[function] else "stricter"] += 1
+                if found != pair[function]:
+                    assert pair[function]
+                    assert pair["kind"] in kinds
+    with capsys.disabled():
+        print("\nverify pairs:", dict(counts))
+    assert counts["verify_graph_equality", "equal"] > 1000
 
 
 def test_recorded_assignments(capsys):

@@ -31,8 +31,7 @@ from tests.net.notation import net
 
 LOSSES = [f"{SCOPE}loss1", f"{SCOPE}loss2"]
 DATA = f"{SCOPE}data"
-fast = getattr(caffe2, "optimize_inference_fast", None)
-needs_fast = pytest.mark.skipif(fast is None, reason="no optimize_inference_fast")
+fast = caffe2.optimize_inference_fast
 
 
 def check_tree(model, shared, in_caffe2):
@@ -180,7 +179,6 @@ def test_a_forward_lstm(kind, function):
 # In program order.
 
 
-@needs_fast
 @pytest.mark.parametrize("depth", [3, 5])
 def test_fast_on_a_training_net(depth):
     """Only what is static is promised: the loss and one gradient."""
@@ -191,7 +189,6 @@ def test_fast_on_a_training_net(depth):
     check_same(builder.net, shared, wanted)
 
 
-@needs_fast
 @pytest.mark.parametrize(("width", "in_caffe2"), [(1, 22), (2, 31), (3, 40)])
 def test_fast_on_branches_and_a_chain(width, in_caffe2):
     builder = branches(width, 4, "simple")
@@ -202,7 +199,6 @@ def test_fast_on_branches_and_a_chain(width, in_caffe2):
     check_same(builder.net, shared, [f"{SCOPE}tail3"])
 
 
-@needs_fast
 def test_fast_where_an_input_is_read_twice():
     """Released twice, a buffer would go to two outputs of one operator, or to two at once."""
     builder, x = start("pairs")
@@ -220,7 +216,6 @@ def test_fast_where_an_input_is_read_twice():
     check_same(model, shared, ["merged"])
 
 
-@needs_fast
 def test_fast_leaves_parallel_nets_alone():
     for kind in ("dag", "async_scheduling"):
         builder = branches(2, 3, kind)
