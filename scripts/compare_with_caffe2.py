@@ -52,6 +52,7 @@ DTYPES = {
     DataType.BOOL: "bool",
 }
 TOO_LARGE = {"resnet50-train", "unet"}  # seconds to a minute a run
+JUDGED = "Caffe2's own "
 DYNAMIC_PROGRAM = 40  # operators; its time is exponential in the blobs live at once
 
 
@@ -67,6 +68,8 @@ class Case:
     sizes: dict[str, int] | None
     shapes: dict[str, list[int]] | None
     training: list[dict[str, Any]] = field(default_factory=list)
+    judged: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
+    """Rewritten nets of Caffe2's own memonger, and whether they gave the same in a real Caffe2."""
 
 
 def feeds_of(types: dict[str, TensorType]) -> dict[str, list[Any]]:
@@ -147,13 +150,17 @@ def recorded(archive: Path) -> Iterator[Case]:
         contents = {
             member.name.removeprefix("./").removeprefix("golden/"): files.extractfile(member)
             for member in files
-            if member.isfile() and "out/" not in member.name
+            if member.isfile()
         }
         found = {name: file.read() for name, file in contents.items() if file is not None}
     for entry in json.loads(found["index.json"])["nets"]:
         feeds = {
-            name: [held["shape"], held["dtype"], time_step(name)]
-            for name, held in entry["external_inputs"].items()
+            name: [
+                held["shape"],
+                held["dtype"],
+                number if "float" in held["dtype"] else time_step(name),
+            ]
+            for number, (name, held) in enumerate(entry["external_inputs"].items())
         }
         yield Case(
             entry["name"],
@@ -164,7 +171,20 @@ def recorded(archive: Path) -> Iterator[Case]:
             entry["blob_sizes"],
             entry["blob_shapes"],
             entry["train"],
+            judged_results(entry, found),
         )
+
+
+def judged_results(entry: dict[str, Any], found: dict[str, bytes]) -> dict[str, tuple[bytes, bool]]:
+    """Return the recorded results of Caffe2's passes that were run, right ones and wrong ones."""
+    return {
+        f"{JUDGED}{case['id']}": (
+            found[case["out"]],
+            case["exec"]["ran"] and all(case["exec"][k]["identical"] for k in ("run1", "run2")),
+        )
+        for case in entry["cases"]
+        if case["fn"] != "release_blobs_when_used" and "out" in case and case.get("exec")
+    }
 
 
 def time_step(name: str) -> int:
@@ -308,6 +328,10 @@ def write_task(case: Case, folder: Path, refused: Counter[str]) -> dict[str, Any
         path = folder / f"{case.name}.{number}.pb"
         save_net(net, path)
         files[name] = str(path)
+    for number, (name, (data, _)) in enumerate(case.judged.items()):
+        path = folder / f"{case.name}.caffe2.{number}.pb"
+        path.write_bytes(data)
+        files[name] = str(path)
     if case.net.SerializeToString() != before:
         raise AssertionError(f"{case.name}: a function has changed its argument")
     return {
@@ -357,7 +381,8 @@ def report(
     families: dict[str, Counter[str]] = {}
     functions: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()
-    differing = []
+    judged: Counter[tuple[str, bool]] = Counter()
+    differing: list[str] = []
     for case in cases:
         row = found[case.name]
         family = families.setdefault(case.family.removeprefix("recorded: "), Counter())
@@ -367,6 +392,12 @@ def report(
             continue
         family["run"] += 1
         for variant, difference in row["variants"].items():
+            if variant in case.judged:
+                same, expected = difference is None, case.judged[variant][1]
+                judged["the same" if expected else "another result", same == expected] += 1
+                if same != expected:
+                    differing.append(f"{case.name}, {variant}: judged otherwise than recorded")
+                continue
             outcome = "identical" if difference is None else "differ"
             family[outcome] += 1
             functions.setdefault(variant, Counter())[outcome] += 1
@@ -382,6 +413,12 @@ def report(
         "",
         f"{total['nets']} nets, {total['run']} of them run in Caffe2; {total['identical']} "
         f"rewritten nets identical in two runs, {total['differ']} not.",
+        "",
+        *(
+            f"* results of Caffe2's own memonger, recorded as {recording}: {count} "
+            f"{'judged so here' if agrees else 'JUDGED OTHERWISE HERE'}"
+            for (recording, agrees), count in sorted(judged.items())
+        ),
         "",
         *table("family", families, ("nets", "run", "identical", "differ")),
         "",

@@ -26,6 +26,7 @@ from caffe2.proto import caffe2_pb2
 from caffe2.python import workspace
 
 LENGTH = "length"
+VARIANCES = ("riv", "var")
 
 
 def load(path: str) -> Any:  # noqa: ANN401
@@ -42,15 +43,16 @@ def load(path: str) -> Any:  # noqa: ANN401
 
 
 def values_of(feeds: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Return blob -> array: numbers between 0.1 and 0.6, true, zero; lengths are those of time."""
+    """Return blob -> array: numbers of both signs (variances: above 0), true, zero, lengths."""
     steps = next((shape[0] for name, (shape, _, _) in feeds.items() if name == "input"), 1)
     found = {}
     for name, (shape, dtype, seed) in feeds.items():
         if dtype == "bool":
             found[name] = np.ones(shape, dtype=bool)
         elif "float" in dtype:
-            numbers = np.random.RandomState(seed).rand(*shape) * 0.5 + 0.1
-            found[name] = np.asarray(numbers, dtype=dtype)
+            numbers = np.random.RandomState(seed).rand(*shape)
+            variance = name.endswith(VARIANCES)
+            found[name] = np.asarray(numbers + 0.1 if variance else numbers - 0.4, dtype=dtype)
         elif LENGTH in name:
             found[name] = np.full(shape, seed or steps, dtype=dtype)
         else:
