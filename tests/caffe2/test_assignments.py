@@ -31,6 +31,13 @@ def test_greedy_pairs_blobs_of_one_size():
     caffe2.verify_assignments(found)
 
 
+def test_nearest_may_be_smaller_or_larger():
+    rows = {"large": (0, 1, 10), "small": (0, 2, 1), "big": (3, 4, 9), "little": (3, 5, 3)}
+    found = caffe2.compute_assignments_greedy(ranges_of(rows), None)
+    assert groups_of(found) == [["large", "big"], ["small", "little"]]
+    assert caffe2.get_memory_usage(found) == 13
+
+
 @pytest.mark.parametrize("initial", [None, []])
 @pytest.mark.parametrize("rows", [TWO_PAIRS, THREE])
 def test_the_dynamic_program_reaches_eleven(rows, initial):

@@ -24,6 +24,7 @@ from tests.caffe2.scenarios import (
     start,
     two_losses,
 )
+from tests.net.notation import net
 
 LOSS = f"{SCOPE}loss"
 CPU, CUDA = 0, 1
@@ -78,6 +79,21 @@ def test_activations_beside_gradients():
     for shared in (only, both):
         assert in_scope("fc4", "fc5", "softmax") <= names_of(shared)
         check_same(builder.net, shared, wanted)
+
+
+def test_a_gradient_takes_the_memory_of_an_activation():
+    """With one gradient alone there is nothing to share it with."""
+    model = net(
+        "FC x a_w > a; Relu a > r; FC r b_w > b; FC b c_w > c; Loss c > loss; "
+        "LossGradient c loss > c_grad; FCGradient b c_w c_grad > c_w_grad",
+        inputs="x a_w b_w c_w",
+        outputs="",
+    )
+    arguments = model, ["loss"], ["c_w_grad"], ""
+    assert caffe2.share_grad_blobs(*arguments) == model
+    shared = caffe2.share_grad_blobs(*arguments, share_activations=True)
+    assert renamed(model, shared) == {"a": {"__m0_shared"}, "c_grad": {"__m0_shared"}}
+    check_same(model, shared, ["loss", "c_w_grad"])
 
 
 @pytest.mark.parametrize("scope", [SCOPE, SCOPE.rstrip("/")])

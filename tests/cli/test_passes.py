@@ -90,6 +90,14 @@ def test_sizes_in_bytes(memonger, net):
         assert (data["bytes_before"], data["bytes_after"]) == (211, after)
 
 
+def test_a_view_takes_no_memory(memonger, net):
+    net.write_text(net.read_text().replace('type: "Tanh"', 'type: "Alias"'))
+    (net.parent / "sizes.json").write_text('{"a": 8, "b": 8, "c": 4, "y": 1}')
+    arguments = ("--pass", "inference-fast", "--sizes", "sizes.json", "--json")
+    data = memonger("optimize", net, *arguments).data
+    assert (data["bytes_before"], data["bytes_after"]) == (13, 13)
+
+
 def test_gradients(memonger, training):
     arguments = ("optimize", training, "--pass", "share-gradients", *LOSS)
     data = memonger(*arguments, "-o", "out.pb", "--json").data
