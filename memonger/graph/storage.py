@@ -191,7 +191,7 @@ def _device_name(net: NetDef, writer: int) -> str:
 
 def _joined_and_pinned(
     net: NetDef, def_use: DefUse, outputs: Iterable[str], static: Iterable[str]
-) -> tuple[list[list[int]], dict[int, str]]:
+) -> tuple[list[tuple[int, ...]], dict[int, str]]:
     """Return the versions of each storage, and version id -> why it must stay."""
     views = view_versions(net, def_use)
     groups = _joined(def_use, views)
