@@ -264,7 +264,7 @@ def _recycle(
     if improved is not plan:
         plan = unite(planned.problem, improved)
     result = apply_sharing(work, def_use, planned, plan, prefix)
-    verify_equivalence(work, result, outputs)
+    verify_equivalence(work, result, outputs, def_use=def_use)
     if net.HasField("type"):
         result.type = net.type
     else:

@@ -5,24 +5,24 @@
 
 Imports nothing of memonger, so that nobody has to trust it. Reads a `memonger-plan/1` file (plain
 or .gz) and works out from its buffers alone whether the plan is valid (buffers that share memory
-are of one device and never live at the same time), what it costs (the sum over the shared buffers
-of their largest member), and what its certificate proves: `threshold_bound`, `price_bound`. With
-a `memonger-problem/1` file besides, also whether the plan is for that problem; without one it is
-only shown to be consistent with the buffers that it lists itself. Prints one line; exit code 0 if
-everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
+are of one device and not live at the same time, or may be in place), what it costs (the sum over
+the shared buffers of their largest member), and what its certificate proves: `threshold_bound`,
+`price_bound`. With a `memonger-problem/1` file, also whether the plan is for that problem; without
+one it is only shown to be consistent with the buffers that it lists itself. Prints one line; exit
+code 0 if everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
 """
 
 import gzip
 import json
 import math
 import sys
-import zlib
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, pairwise, permutations
 from operator import mul
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 Json = dict[str, Any]
 Buffer = tuple[int, int, int]  # size in bytes, start, end: live in [start, end)
@@ -55,22 +55,42 @@ def read_buffers(plan: Json) -> Buffers:
     return buffers
 
 
-def check_sharing(plan: Json, buffers: Buffers) -> int:
-    """Check that the plan is valid; return its cost."""
-    require(plan["sharing"].keys() == buffers.keys(), "the plan places other buffers than it lists")
-    devices = plan.get("devices", {})
+def check_sharing(plan: Json, buffers: Buffers, given: Json) -> int:
+    """Check that the plan is valid for the pairs in place and the rules given; return its cost."""
+    sharing, devices = plan["sharing"], plan.get("devices", {})
+    require(sharing.keys() == buffers.keys(), "the plan places other buffers than it lists")
+    pairs = pairs_in_place(given, buffers)
+    require(not (pairs and plan.get("vector_time")), "pairs in place in vector time")
     groups: dict[int, list[str]] = {}
-    for name, number in plan["sharing"].items():
+    for name, number in sharing.items():
         require(integer(number, f"placement of {name!r}") >= 0, f"{name!r} is not placed")
         groups.setdefault(number, []).append(name)
-    cost = 0
+    cost, used = 0, Counter[str]()  # of each device, the shared buffers that hold a byte
     for names in groups.values():
         require(len({devices.get(name, "") for name in names}) == 1, f"{names[0]!r}: two devices")
         names.sort(key=lambda name: buffers[name][1])
         for one, other in pairwise(names):
-            require(over_before(plan, buffers, one, other), f"{one!r} and {other!r} conflict")
+            fine = (one, other) in pairs or over_before(plan, buffers, one, other)
+            require(fine, f"{one!r} and {other!r} conflict")
         cost += max(buffers[name][0] for name in names)
+        used[devices.get(names[0], "")] += any(buffers[name][0] for name in names)
+    rules = given.get("rules") or {}
+    for one, other in rules.get("together", []):
+        require(sharing[one] == sharing[other], f"{one!r} and {other!r} must share")
+    for one, other in rules.get("apart", []):
+        require(sharing[one] != sharing[other], f"{one!r} and {other!r} must not share")
+    most = rules.get("at_most")
+    require(most is None or max([0, *used.values()]) <= integer(most), "too many shared buffers")
     return cost
+
+
+def pairs_in_place(given: Json, buffers: Buffers) -> set[tuple[str, str]]:
+    """Return the pairs of which the second may take over the memory of the first, checked."""
+    pairs = {(taken, over) for taken, over in given.get("in_place") or []}
+    for taken, over in pairs:  # it is written by the last operator that reads the first
+        (_, start, end), (_, begin, last) = buffers[taken], buffers[over]
+        require(start < begin == end - 1 and end < last, f"{over!r} cannot take over {taken!r}")
+    return pairs
 
 
 def over_before(plan: Json, buffers: Buffers, one: str, other: str) -> bool:
@@ -79,8 +99,7 @@ def over_before(plan: Json, buffers: Buffers, one: str, other: str) -> bool:
     This is transitive: checking neighbours in time covers all pairs. In a net that runs in
     parallel a buffer has a vector of times, and must be over before in every component.
     """
-    vectors = plan.get("vector_time")
-    if not vectors:
+    if not (vectors := plan.get("vector_time")):
         return buffers[one][2] <= buffers[other][1]
     for start, end in zip(*vectors[one], strict=True):  # else `over` would not be transitive
         require(start <= end, f"{one!r} ends before it starts")
@@ -97,38 +116,31 @@ def steps_of(values: list[int]) -> list[int]:
 def threshold_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
     """Return the lower bound that a threshold certificate proves.
 
-    For each of its sizes w_1 > ... > w_D the certificate names a time. The n_k buffers of at
-    least w_k bytes that are live then need n_k shared buffers of at least w_k bytes each. So many
-    shared buffers of so many bytes cost sum_k (w_k - w_(k+1)) n_k or more, with w_(D+1) = 0.
-    In a net that runs in parallel the buffers counted must conflict in vector time too.
+    For each of its sizes w_1 > ... > w_D the certificate names a time. The n_k buffers of at least
+    w_k bytes that are live then (and conflict in vector time, if there is one) need n_k shared
+    buffers of at least w_k bytes, which cost sum_k (w_k - w_(k+1)) n_k or more, w_(D+1) = 0.
     """
     witness = [(integer(size), integer(time)) for size, time in certificate["witness"]]
     steps = steps_of([size for size, _ in witness])
     require(all(step > 0 for step in steps), "the sizes of the certificate do not descend")
     if plan.get("vector_time"):
-        check_conflicts(plan, witness, buffers)
+        for time, least in {time: size for size, time in witness}.items():  # the last, smallest
+            live = [n for n, b in buffers.items() if b[0] >= least and b[1] <= time < b[2]]
+            over = any(over_before(plan, buffers, *pair) for pair in permutations(live, 2))
+            require(not over, f"what is live at {time} does not conflict in vector time")
     # A sweep through time: the sizes of the live buffers, sorted, are counted by bisection.
     events = [(time, 2, size, step) for (size, time), step in zip(witness, steps, strict=True)]
     for size, start, end in buffers.values():
         events += [(end, 0, size, 0), (start, 1, size, 0)]
-    live, total = list[int](), 0
+    counted, total = list[int](), 0
     for _, kind, size, step in sorted(events):
         if kind == 0:
-            del live[bisect_left(live, size)]
+            del counted[bisect_left(counted, size)]
         elif kind == 1:
-            insort(live, size)
+            insort(counted, size)
         else:
-            total += step * (len(live) - bisect_left(live, size))
+            total += step * (len(counted) - bisect_left(counted, size))
     return total
-
-
-def check_conflicts(plan: Json, witness: list[tuple[int, int]], buffers: Buffers) -> None:
-    """Check that the buffers that a certificate counts conflict in vector time."""
-    for time, least in {time: size for size, time in witness}.items():  # as the sizes descend
-        live = [n for n, b in buffers.items() if b[0] >= least and b[1] <= time < b[2]]
-        for one, other in permutations(live, 2):
-            over = over_before(plan, buffers, one, other)
-            require(not over, f"{one!r} and {other!r} do not conflict in vector time")
 
 
 def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
@@ -140,7 +152,7 @@ def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
 
         scale cost >= sum_c (scale w_c - Y_c) N_c + sum_buffers sum_{q while live} y[its class, q],
 
-    and a buffer pays at least what it would in its cheapest class. Let Y_c <= scale w_c; or, with
+    where a buffer pays at least what it would in its cheapest class. Let Y_c <= scale w_c; or, with
     `below`, speak of plans that cost less alone. They keep to `limits`: where high_k buffers of at
     least w_k are live, smaller ones find no room up to class k. Rents R_c >= Y_c may replace Y_c;
     with v_c = scale w_c - R_c, M_k = N_1 + ... + N_k the first sum is sum_k (v_k - v_(k+1)) M_k.
@@ -191,8 +203,7 @@ def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
 def limits(live: list[Buffer], sizes: list[int], below: int) -> tuple[list[int], list[int]]:
     """Return low_k <= M_k <= high_k for plans of less than `below` bytes; low > high: none.
 
-    M_k, the shared buffers of at least w_k, are as many as such buffers ever live at once; each
-    more adds w_k - w_(k+1) to the cost. They are no more than such buffers, nor than M_(k+1).
+    M_k is no less than such buffers ever live at once, no more than all, and each costs its step.
     """
     steps = steps_of(sizes)
     low = [max(counts.values()) for _, counts in live_counts(live, sizes)]
@@ -214,7 +225,9 @@ def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dic
 
 def certified_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
     """Return the bound that the plan's certificate proves."""
-    require(certificate.get("format") == "memonger-certificate/1", "unknown certificate format")
+    require(certificate["format"] == "memonger-certificate/1", "unknown certificate format")
+    early = {taken for taken, _ in pairs_in_place(plan, buffers)}  # count one operator less
+    buffers = {n: (size, start, end - (n in early)) for n, (size, start, end) in buffers.items()}
     parts, devices, total = {"": certificate}, {}, 0
     if certificate["kind"] == "by-device":  # devices never share: bounds add up
         parts, devices = certificate["devices"], plan.get("devices", {})
@@ -243,12 +256,13 @@ def check_problem(problem: Json, plan: Json) -> None:
 
 def check(plan: Json, problem: Json | None = None) -> str:
     """Check everything; return what holds, in words."""
-    require(plan.get("format") == "memonger-plan/1", "unknown plan format")
-    require(plan.get("form") == "sharing", f"cannot check the form {plan.get('form')!r}")
+    known = plan.get("format") == "memonger-plan/1" and plan.get("form") == "sharing"
+    require(known, f"unknown format {plan.get('format')!r} or form {plan.get('form')!r}")
     buffers = read_buffers(plan)
     if problem is not None:
         check_problem(problem, plan)
-    cost = check_sharing(plan, buffers)
+    cost = check_sharing(plan, buffers, plan)
+    check_sharing(plan, buffers, problem or plan)  # its pairs and rules may be others
     objective, bound = (integer(plan[key], key) for key in ("objective", "bound"))
     require(cost == objective, f"the plan costs {cost} bytes, {objective} are claimed")
     require(plan["status"] in ("optimal", "feasible"), f"unknown status {plan['status']!r}")
@@ -265,35 +279,21 @@ def check(plan: Json, problem: Json | None = None) -> str:
 def read(path: str) -> Json:
     """Read a JSON object from a file, plain or compressed."""
     data = Path(path).read_bytes()
-    loaded = json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
-    if not isinstance(loaded, dict):
-        raise ValueError("not a JSON object")
-    return loaded
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Say why on stderr and exit."""
-    print(f"not valid: {message}" if code == 3 else f"error: {message}", file=sys.stderr)
-    sys.exit(code)
+    return json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
 
 
 def main(arguments: list[str]) -> None:
     """Check the files named on the command line."""
-    if arguments in (["-h"], ["--help"]):
-        print(__doc__)
-        return
-    if len(arguments) not in (1, 2):
-        fail("usage: check_certificate.py PLAN.json [PROBLEM.json]", 2)
+    if len(arguments) not in (1, 2) or arguments[0] in ("-h", "--help"):
+        sys.exit(__doc__)
+    code = 2
     try:
         files = [read(path) for path in arguments]
-    except (OSError, ValueError, EOFError, zlib.error, RecursionError) as error:
-        fail(str(error), 2)
-    try:
+        code = 3
         print(check(*files))
-    except Refuted as error:
-        fail(str(error), 3)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        fail(f"malformed: {type(error).__name__} {error}", 3)
+    except Exception as error:  # a claim that does not hold, or whatever malformed data lead to
+        print(f"not valid: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ steps, each proven impossible before: a destructive lower bound.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,7 +92,7 @@ def ask(
     core: Core,
     relaxation: Relaxation | None,
     target: int,
-    seconds: float,
+    seconds: float = math.inf,
 ) -> Answer:
     """Search for the cheapest plan among those that cost at most a target.
 
@@ -106,7 +107,7 @@ def ask(
     target
         Bytes.
     seconds
-        Time limit.
+        Time limit, beside that of the run.
     """
     groups, run, bound = core.groups, incumbent.run, incumbent.bound
     nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)

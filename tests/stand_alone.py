@@ -6,10 +6,12 @@ import importlib.util
 from pathlib import Path
 
 from memonger.certificate import certificate_from_json
+from memonger.cli.check import _check_for as check_for
 from memonger.cli.check import _same_buffers as same_buffers
 from memonger.cli.check import check_plan
 from memonger.errors import MemongerError, PlanError
 from memonger.instances.plan_json import plan_from_json
+from memonger.instances.problem_json import names_of
 
 PATH = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
 
@@ -22,17 +24,13 @@ def _load():
 
 
 CHECKER = _load()
-# What its command line answers with exit code 3.
-REFUSED = (
-    CHECKER.Refuted, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
-)  # fmt: skip
 
 
 def stand_alone_verdict(plan, problem):
     """Return whether the stand-alone checker accepts a plan for a problem, both JSON data."""
     try:
         CHECKER.check(plan, problem)
-    except REFUSED:
+    except Exception:  # its command line refuses whatever goes wrong
         return False
     return True
 
@@ -42,6 +40,7 @@ def own_verdict(plan, problem):
     try:
         claimed = plan_from_json(plan)
         same_buffers(problem, claimed.problem)
+        check_for(problem, claimed)
         check_plan(claimed)
     except MemongerError:
         return False
@@ -50,7 +49,10 @@ def own_verdict(plan, problem):
 
 def stand_alone_bound(certificate, problem):
     """Return the bound that a certificate, JSON data, proves to the checker; ``None``: refused."""
-    plan = {"devices": {b.name: b.device for b in problem.buffers}}
+    plan = {
+        "devices": {b.name: b.device for b in problem.buffers},
+        "in_place": names_of(problem, problem.in_place),
+    }
     if problem.vector_time is not None:
         time = problem.vector_time
         plan["vector_time"] = {
@@ -60,7 +62,7 @@ def stand_alone_bound(certificate, problem):
     buffers = {b.name: (b.padded_size, b.start, b.end) for b in problem.buffers}
     try:
         return CHECKER.certified_bound(plan, certificate, buffers)
-    except REFUSED:
+    except Exception:  # its command line refuses whatever goes wrong
         return None
 
 

@@ -3,6 +3,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,9 +23,12 @@ from memonger.instances.plan_json import plan_to_json
 from memonger.instances.problem_json import problem_to_json
 from memonger.problem import Buffer, Problem, VectorTime
 from memonger.result import Proof
+from memonger.rules import Rules
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.solve import solve
 from tests import oracles
+from tests.solver.test_in_place import random_in_place
+from tests.solver.test_rules import random_rules
 from tests.stand_alone import PATH, own_verdict, stand_alone_verdict
 from tests.strategies import parallel_problems, problems, problems_of_devices, random_problem
 
@@ -282,6 +286,77 @@ def test_stand_alone_checker_agrees_on_prices(devices):
         assert not stand_alone_verdict(too_much, original)
     assert accepted > 20
     assert refused > 20
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_stand_alone_checker_agrees_on_pairs_and_rules(seed):
+    """In-place pairs and rules of the problem, with one thing changed in the plan."""
+    rng = random.Random(seed)
+    accepted = refused = used = 0
+    for _ in range(60):
+        problem = random_in_place(rng, rng.randint(3, 7))
+        if rng.random() < 0.7:
+            problem = replace(problem, rules=random_rules(rng, problem))
+        result = solve(problem, rng.choice(["optimal", "cp-sat-binpacking"]), workers=1)
+        if result.plan is None:
+            continue
+        plan = json.loads(json.dumps(plan_to_json(problem, result)))
+        original = json.loads(json.dumps(problem_to_json(problem)))
+        assert own_verdict(plan, problem)
+        assert stand_alone_verdict(plan, original)
+        used += any(result.plan.shared[p] == result.plan.shared[o] for p, o in problem.in_place)
+        for _ in range(12):
+            changed = json.loads(json.dumps(plan))
+            spot = rng.choice(["sharing", "sharing", "in_place", "rules", "buffers", "bound"])
+            names = sorted(changed["buffers"])
+            if spot == "sharing":
+                changed["sharing"][rng.choice(names)] = changed["sharing"][rng.choice(names)]
+                changed |= {"status": "feasible", "certificate": None, "bound": 0}
+                shared = [changed["sharing"][b.name] for b in problem.buffers]
+                changed["objective"] = oracles.cost_of(problem, shared)
+            elif spot == "in_place":
+                pair = [rng.choice(names), rng.choice(names)]
+                pairs = changed.get("in_place", [])
+                changed["in_place"] = rng.choice(([], pairs[1:], [pair]))
+            elif spot == "rules":
+                changed["rules"] = rng.choice(({}, {"at_most": rng.randint(0, 4)}))
+            elif spot == "bound":
+                changed["bound"] += rng.choice((-1, 1))
+                changed["status"] = "feasible"
+            else:
+                changed["buffers"][rng.choice(names)][rng.randrange(3)] += rng.choice((-1, 1))
+            verdict = own_verdict(changed, problem)
+            assert verdict == stand_alone_verdict(changed, original)
+            accepted += verdict
+            refused += not verdict
+    assert min(accepted, refused) > 100
+    assert used > 5
+
+
+def test_stand_alone_checker_takes_pairs_and_rules_of_the_problem():
+    """A plan may do without pairs; it cannot bring its own, nor do without rules."""
+    buffers = (Buffer("p", 8, 0, 3), Buffer("o", 8, 2, 4))
+    plain, both = Problem(buffers), Problem(buffers, in_place=((0, 1),))
+    plan, shared = (plan_to_json(problem, solve(problem)) for problem in (plain, both))
+    assert (plan["objective"], shared["objective"]) == (16, 8)
+    for problem, data, holds in [
+        (plain, plan, True),
+        (both, plan, True),
+        (plain, shared, False),
+        (both, shared, True),
+        (replace(both, rules=Rules(apart=((0, 1),))), shared, False),
+        (replace(both, rules=Rules(together=((0, 1),))), plan, False),
+        (replace(plain, rules=Rules(at_most=1)), plan, False),
+        (replace(plain, rules=Rules(at_most=2)), plan, True),
+        (replace(both, rules=Rules(at_most=1)), shared, True),
+    ]:
+        assert own_verdict(data, problem) is holds
+        assert stand_alone_verdict(data, problem_to_json(problem)) is holds
+    # A bound without the pair is none with it.
+    cheat = {**shared, "certificate": plan["certificate"], "objective": 16, "bound": 16}
+    cheat |= {"sharing": {"p": 0, "o": 1}}
+    assert not own_verdict(cheat, both)
+    assert not stand_alone_verdict(cheat, problem_to_json(both))
 
 
 def test_stand_alone_checker_compares_vector_times():

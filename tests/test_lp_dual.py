@@ -22,6 +22,7 @@ from memonger.solver.bounds import threshold_bound
 from memonger.solver.presolve import allowed_pairs, gap_fixing
 from memonger.solver.relaxation import keys, relax
 from tests import oracles
+from tests.solver.test_in_place import random_in_place
 from tests.stand_alone import own_bound, stand_alone_bound
 from tests.strategies import parallel_problems, problems, problems_of_devices, random_problem
 
@@ -61,7 +62,7 @@ def random_certificate(rng, problem, best):
         sums[size] += price
     if rng.random() < 0.3:
         return as_json(scale, prices)
-    below = rng.randint(oracles.threshold_bound(problem) - 1, best + 6)
+    below = rng.randint(min(oracles.threshold_bound(problem), best) - 1, best + 6)
     rents = [
         (size, sums[size] + rng.choice((0, 0, rng.randint(-1, scale * size))))
         for size in sizes
@@ -366,6 +367,28 @@ def test_bounds_of_devices_add_up(problem, random):
     data = certificate_to_json(DeviceCertificate(parts))
     assert bounds(data, problem) == total <= oracles.optimum(problem)
     assert certificate_from_json(json.loads(json.dumps(data))) == DeviceCertificate(parts)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_buffers_that_may_be_taken_over_pay_for_an_operator_less(seed):
+    """Random prices for problems with in-place pairs, and those of the relaxation."""
+    rng = random.Random(seed)
+    tight = 0
+    for _ in range(60):
+        problem = random_in_place(rng, rng.randint(3, 7))
+        best = oracles.optimum(problem)
+        if not positive_sizes(problem):
+            continue
+        for _ in range(4):
+            bound = bounds(random_certificate(rng, problem, best), problem)
+            assert bound is None or bound <= best
+        bound = relaxed(problem, best + rng.choice((0, 2)))[1]
+        assert bound <= best
+        tight += bound == best
+    assert tight > 20
+    pair = Problem((Buffer("p", 8, 0, 3), Buffer("o", 8, 2, 4)), in_place=((0, 1),))
+    assert bounds(as_json(1, [(8, 2, 8)]), pair) == 8
+    assert bounds(as_json(1, [(8, 2, 8)]), Problem(pair.buffers)) == 16
 
 
 @settings(max_examples=60, deadline=None)

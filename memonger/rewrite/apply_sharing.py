@@ -61,19 +61,23 @@ def apply_sharing(
     result = NetDef()
     result.CopyFrom(net)
     for index, op in enumerate(result.op):
-        mapping: dict[str, str] = {}
-        for blob, version in (*def_use.reads[index].items(), *def_use.writes[index].items()):
+        mapping = {blob: version_names[v] for blob, v in def_use.reads[index].items()}
+        for blob, version in def_use.writes[index].items():
             if mapping.setdefault(blob, version_names[version]) != version_names[version]:
                 raise NetError(f"operator {index} ({op.type}) would need two names for {blob!r}")
-        rename_operator(op, mapping)
-        if op.control_input:
+        changed = {blob: name for blob, name in mapping.items() if name != blob}
+        if changed:
+            rename_operator(op, changed, plain=def_use.operands[index].plain)
+        if def_use.controls[index]:
             op.control_input[:] = [version_names[version] for version in def_use.controls[index]]
     return result
 
 
 def fresh_names(net: NetDef, prefix: str = "") -> Iterator[str]:
     """Yield the names ``__m<k>_shared`` that are free in a net, k ascending."""
-    taken = all_names(net)
+    # What is not in the bytes of a net is in no name of it, unless escaped in a text net.
+    data = net.SerializePartialToString()
+    taken = all_names(net) if b"_shared" in data or b"\\" in data else set()
     for number in itertools.count():
         if (name := f"{prefix}__m{number}_shared") not in taken:
             yield name

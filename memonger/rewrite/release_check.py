@@ -40,8 +40,8 @@ def verify_release(original: NetDef, released: NetDef) -> None:
                 touched = def_use.operands[index]
                 if before.read(touched) != after.read(touched):
                     raise EquivalenceError(f"operator {index} ({op.type}) reads what was freed")
-                before.execute(op, touched, number)
-                after.execute(op, touched, number)
+                before.execute(touched, number)
+                after.execute(touched, number)
                 number += len(touched.writes)
                 index += 1
             elif _frees(op):

@@ -117,3 +117,27 @@ def test_pairs_of_a_single_class():
     assert left.most.tolist() == [1, 0, 0, 0]
     assert left.full == {}
     assert len(allowed_pairs(groups, gap_fixing(groups, 5))) == 4 + 3 + 2 + 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(POSITIVE, st.integers(0, 12))
+def test_where_all_shared_buffers_are_taken_smaller_buffers_have_no_room(problem, more):
+    """Saturation, clique by clique."""
+    groups = compress(problem)
+    limits = gap_fixing(groups, oracles.threshold_bound(problem) + more)
+    for g, (level, smallest) in enumerate(zip(groups.level, limits.smallest, strict=True)):
+        full = [
+            k
+            for k in range(level)
+            for q in range(groups.first[g], groups.last[g] + 1)
+            if groups.counts[k, q] == limits.high[k]
+        ]
+        assert smallest == max(full, default=-1) + 1
+
+
+def test_no_room_beside_the_only_large_one():
+    problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 4, 2, 4)))
+    groups = compress(problem)
+    names = [problem.buffers[members[0]].name for members in groups.members]
+    smallest = dict(zip(names, gap_fixing(groups, 12).smallest.tolist(), strict=True))
+    assert smallest == {"a": 0, "b": 1, "c": 0}

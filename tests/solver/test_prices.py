@@ -172,6 +172,14 @@ def test_the_certificate_proves_the_bound(seed):
             certificate = prices.certificate(groups, cost + 1)
             assert isinstance(certificate, LpDualCertificate)
             assert certificate.below == cost + 1
+            unit = groups.gcd / prices.scale
+            assert [price / certificate.scale for *_, price in certificate.prices] == [
+                value * unit for values in prices.values for value in values.tolist()
+            ]
+            assert dict(certificate.rents).keys() == set(groups.sizes.tolist())
+            assert [rent / certificate.scale for _, rent in certificate.rents] == [
+                rent * unit for rent in prices.rents.tolist()
+            ]
             bound = prices.bound(groups, np.array(least_values(groups, prices)[2]))
             expected = max(0, -(-bound // prices.scale) * groups.gcd)
             assert certificate.bound(case.problem) == min(expected, cost + 1)
