@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.errors import PlanError, ShapeError
-from memonger.net.netdef_pb2 import OperatorDef
-from memonger.net.subnets import operands
+from memonger.net.netdef_pb2 import NetDef, OperatorDef
+from memonger.net.subnets import Operands, net_operands
 
 
 class LiveRange(NamedTuple):
@@ -44,7 +44,10 @@ class MissingSizeError(ShapeError, KeyError):
 
 
 def compute_ranges(
-    ops: Iterable[OperatorDef], blob_sizes: Mapping[str, int] | None = None
+    ops: Iterable[OperatorDef],
+    blob_sizes: Mapping[str, int] | None = None,
+    *,
+    touched: Iterable[Operands] | None = None,
 ) -> dict[str, LiveRange]:
     """Return the live range of every blob that the operators touch, in order of appearance.
 
@@ -54,6 +57,8 @@ def compute_ranges(
         The operators, in the order in which they run.
     blob_sizes
         Bytes of every blob; an empty mapping counts as none.
+    touched
+        What they do with blobs, where that is known.
 
     Raises
     ------
@@ -69,24 +74,22 @@ def compute_ranges(
     >>> compute_ranges([OperatorDef(type="Relu", input=["x"], output=["y"])])["y"]
     LiveRange(defined=0, used=None, size=None)
     """
-    ops = list(ops)
-    outer = {name for op in ops for name in (*op.input, *op.output)}
     defined: dict[str, int] = {}
     used: dict[str, int] = {}
-    sizes: dict[str, int | None] = {}
-    for index, op in enumerate(ops):
-        touched = operands(op, outer)
-        reads = (*touched.reads, *touched.partial)
+    names: dict[str, None] = {}  # in order of appearance
+    for index, found in enumerate(net_operands(NetDef(op=ops)) if touched is None else touched):
+        reads = found.reads + found.partial
+        names.update(dict.fromkeys(reads))
         used.update(dict.fromkeys(reads, index))
-        for name in touched.writes:
+        for name in found.writes:
+            names[name] = None
             defined.setdefault(name, index)
-        for name in (*reads, *touched.writes):
-            sizes[name] = blob_sizes.get(name) if blob_sizes else None
-            if blob_sizes and sizes[name] is None:
-                raise MissingSizeError(f"blob {name!r} has no size, others have one")
-    return {
-        name: LiveRange(defined.get(name), used.get(name), size) for name, size in sizes.items()
-    }
+    if not blob_sizes:
+        return {name: LiveRange(defined.get(name), used.get(name), None) for name in names}
+    for name in names:
+        if blob_sizes.get(name) is None:
+            raise MissingSizeError(f"blob {name!r} has no size, others have one")
+    return {n: LiveRange(defined.get(n), used.get(n), blob_sizes[n]) for n in names}
 
 
 def get_updated_ranges(ranges: Iterable[NamedRange], max_live: int | None = None) -> Assignment:

@@ -1,10 +1,11 @@
 """Caffe2's memonger, under its names: ``import memonger.caffe2 as memonger``.
 
-Replaces ``from caffe2.python import memonger``. Arguments, defaults and results are Caffe2's; where
-the original is wrong, a docstring says in a line what is different. Nets may be messages of a real
-Caffe2 or objects with ``Proto()``, and come back as their own class. No function changes its
-arguments, except the two whose purpose it is (`apply_assignments`,
-`apply_recurrent_blob_assignments`).
+Replaces ``from caffe2.python import memonger``: every function is here. Arguments, defaults and
+results are Caffe2's; where the original is wrong, a docstring says in a line what is different;
+keywords that it does not have stand at the end. Every net whose blobs share was shown to compute
+the same. Nets may be messages of a real Caffe2 or objects with ``Proto()``, and come back as their
+own class. No function changes its arguments, except the two whose purpose it is
+(`apply_assignments`, `apply_recurrent_blob_assignments`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 
-from memonger.errors import NetError
 from memonger.graph.dataflow import interference_graph as compute_interference_graph
 from memonger.graph.memory_estimate import MemoryEstimate, estimate_memory
 from memonger.graph.orders import longest_path_order as topological_sort_traversal_longest_path
@@ -34,49 +34,30 @@ from memonger.heuristics.blob_assignments import (
 )
 from memonger.heuristics.caffe2_dp import compute_assignments_dp
 from memonger.interference import AssignmentAlgorithm, assign, share_by_interference
-from memonger.net.defuse import analyse, outputs_of
 from memonger.net.foreign import as_netdef, like
 from memonger.net.netdef_pb2 import DeviceOption, OperatorDef
-from memonger.recycling import gradient_blobs, recycle
+from memonger.recycling import (
+    NotInferenceError,
+    recycle_in_order,
+    recycle_inference,
+    share_gradients,
+)
 from memonger.rewrite.graph_equality import verify_graph_equality, verify_inplace_blobs
 from memonger.rewrite.release import release_blobs
 from memonger.rewrite.rename import rename_operator
 
 __all__ = [
-    "AssignmentAlgorithm",
-    "LiveRange",
-    "NotInferenceError",
-    "Optimization",
-    "Statistics",
-    "apply_assignments",
-    "apply_recurrent_blob_assignments",
-    "blob_nbytes",
-    "collect_blob_sizes",
-    "compute_assignments",
-    "compute_assignments_dp",
-    "compute_assignments_greedy",
-    "compute_blob_assignments",
-    "compute_interference_graph",
-    "compute_ranges",
-    "compute_statistics",
-    "estimate_memory_usage",
-    "get_memory_usage",
-    "get_updated_ranges",
-    "is_compatible",
-    "optimize_inference_for_dag",
-    "optimize_interference",
-    "release_blobs_when_used",
-    "share_grad_blobs",
-    "topological_sort_traversal",
-    "topological_sort_traversal_longest_path",
-    "verify_assignments",
-    "verify_graph_equality",
+    "AssignmentAlgorithm", "LiveRange", "NotInferenceError", "Optimization", "Statistics",
+    "apply_assignments", "apply_recurrent_blob_assignments", "blob_nbytes",
+    "collect_blob_sizes", "compute_assignments", "compute_assignments_dp",
+    "compute_assignments_greedy", "compute_blob_assignments", "compute_interference_graph",
+    "compute_ranges", "compute_statistics", "estimate_memory_usage", "get_memory_usage",
+    "get_updated_ranges", "is_compatible", "optimize_inference_fast",
+    "optimize_inference_for_dag", "optimize_interference", "release_blobs_when_used",
+    "share_grad_blobs", "topological_sort_traversal",
+    "topological_sort_traversal_longest_path", "verify_assignments", "verify_graph_equality",
     "verify_inplace_blobs",
-]
-
-
-class NotInferenceError(NetError, AssertionError):
-    """A net with gradient operators where there may be none."""
+]  # fmt: skip
 
 
 class Optimization(NamedTuple):
@@ -124,34 +105,57 @@ def optimize_interference(
 
 def share_grad_blobs(
     net: object,
-    losses: Iterable[str],
+    losses: Iterable[object],
     param_grads: Iterable[object],
     namescope: str,
-    dont_share_blobs: Collection[str] | None = None,
+    dont_share_blobs: Collection[object] | None = None,
     share_activations: bool = False,
     blob_shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    optimal: bool = False,
+    time_limit: float | None = None,
 ) -> Any:  # noqa: ANN401
     """Return the net with gradients that share memory, no dependency added.
 
+    Where Caffe2's result is right this one needs no more: without shapes no more blobs, nor more
+    memory whatever their sizes are; with shapes no more elements. ``optimal`` searches for the
+    least, for ``time_limit`` seconds (by default to the end).
+
     Differs: external outputs survive; ``dont_share_blobs`` keep their names, and what follows
-    them still shares; nets that Caffe2 gives up on with an AssertionError are planned.
+    them still shares; element counts do not overflow; depth has no limit; nets that Caffe2 gives
+    up on with an AssertionError are planned.
     """
-    message = as_netdef(net)
-    sharable = gradient_blobs(
-        message, [str(name) for name in param_grads], namescope, activations=share_activations
+    elements = {name: math.prod(dims) for name, dims in (blob_shapes or {}).items()}
+    shared = share_gradients(
+        as_netdef(net),
+        [str(name) for name in losses],
+        [str(name) for name in param_grads],
+        namescope,
+        keep=[str(name) for name in dont_share_blobs or ()],
+        activations=share_activations,
+        sizes=elements or None,
+        optimal=optimal,
+        time_limit=time_limit,
     )
-    sharable -= set(dont_share_blobs or ())
-    scope = namescope if not namescope or namescope.endswith("/") else f"{namescope}/"
-    result = recycle(
-        message, sharable, sizes=_elements(blob_shapes), prefix=scope, keep=map(str, losses)
-    )
-    return like(result, net)
+    return like(shared, net)
 
 
-def optimize_inference_for_dag(net: object, input_blobs: Iterable[str], namescope: str = "") -> Any:  # noqa: ANN401
+def optimize_inference_for_dag(
+    net: object,
+    input_blobs: Iterable[object],
+    namescope: str = "",
+    *,
+    optimal: bool = False,
+    blob_sizes: Mapping[str, int] | None = None,
+    time_limit: float | None = None,
+) -> Any:  # noqa: ANN401
     """Return an inference net with activations that share memory, no dependency added.
 
-    Differs: operators that no input leads to take part as well.
+    Where Caffe2's result is right this one needs no more blobs, nor more memory whatever their
+    sizes are; with ``blob_sizes``, no more bytes. ``optimal`` and ``time_limit`` as above.
+
+    Differs: operators that no input leads to take part as well; views, nets inside operators and
+    rewritten blobs are right; depth has no limit.
 
     Raises
     ------
@@ -160,19 +164,34 @@ def optimize_inference_for_dag(net: object, input_blobs: Iterable[str], namescop
     NetError
         If an operator reads what nobody writes or declares.
     """
-    del input_blobs  # where Caffe2's walk begins
-    message = as_netdef(net)
-    if any(op.is_gradient_op for op in message.op):
-        raise NotInferenceError("only inference nets: this one has gradient operators")
-    external = {*message.external_input, *message.external_output}
-    names = {name for op in message.op for name in (*op.input, *op.output)}
-    results = outputs_of(message, analyse(message))
-    shared = recycle(message, names - external, prefix=namescope, keep=results)
+    shared = recycle_inference(
+        as_netdef(net),
+        [str(name) for name in input_blobs],
+        prefix=namescope,
+        sizes=blob_sizes or None,
+        optimal=optimal,
+        time_limit=time_limit,
+    )
     return like(shared, net)
 
 
-def _elements(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, int] | None:
-    return None if shapes is None else {name: math.prod(dims) for name, dims in shapes.items()}
+def optimize_inference_fast(net: object, static_blobs: Iterable[object]) -> Any:  # noqa: ANN401
+    """Return an inference net whose blobs take the memory that was freed last, in program order.
+
+    Where Caffe2's result is right this is the same, names included. A net of another type than
+    ``""`` and ``simple``, or with a ``RecurrentNetwork``, comes back unchanged, as in Caffe2.
+
+    Differs: external inputs and outputs survive, as do the results of a net that declares none,
+    unless ``static_blobs`` names some; a blob that is written again after its last reader harms
+    nobody; nets inside operators follow; views stay valid; devices do not share; new names are
+    ones that are free in the net, so that any net can be optimized again.
+
+    Raises
+    ------
+    NetError
+        If the net is not well formed.
+    """
+    return like(recycle_in_order(as_netdef(net), {str(name) for name in static_blobs}), net)
 
 
 def release_blobs_when_used(

@@ -6,7 +6,7 @@ is Caffe2's view, coarser than the storages that `memonger.pipeline` plans.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -25,9 +25,10 @@ from memonger.heuristics.blob_assignments import (
     sorted_ranges,
 )
 from memonger.heuristics.caffe2_dp import compute_assignments_dp
-from memonger.net.defuse import analyse, outputs_of
+from memonger.net.defuse import DefUse, analyse, outputs_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
+from memonger.net.subnets import Operands
 from memonger.problem import Buffer, Problem
 from memonger.rewrite.equivalence import verify_equivalence
 from memonger.rewrite.memory import has_views
@@ -112,33 +113,50 @@ def share_by_interference(
     the new program order, as in Caffe2: it computes the same, but sharing may make operators wait
     for others. `memonger.pipeline.optimize` avoids that.
     """
-    order = tuple(ordering(interference_graph(net.op)))
+    def_use = analyse(net)
+    order = tuple(ordering(interference_graph(net.op, def_use=def_use)))
     reordered = NetDef()
     reordered.CopyFrom(net)
     del reordered.op[:]
     reordered.op.extend(net.op[index] for index in order)
-    ranges = compute_ranges(reordered.op, sizes or None)
-    kept = set(static)
-    safe, pinned = _safe_ranges(reordered, ranges, kept)
-    candidates = [(safe, kept | pinned)]
+    touched = [def_use.operands[index] for index in order]
+    # A blob that no operator has as an input or output is none in Caffe2's ranges.
+    flat = not any(found.undeclared for found in touched)
+    ranges = compute_ranges(reordered.op, sizes or None, touched=touched if flat else None)
     views_race = not is_sequential(net.type) and has_views(net)
-    if algorithm is not AssignmentAlgorithm.OPTIMAL and not views_race:
-        # Caffe2's own ranges first: tighter where its view of the net is right.
-        candidates.insert(0, (ranges, kept))
-    if safe == ranges and kept >= pinned:
-        candidates = candidates[:1]
-    for number, (live, fixed) in enumerate(candidates):
+    caffe2 = algorithm is not AssignmentAlgorithm.OPTIMAL and not views_race
+    failure: EquivalenceError | None = None
+    for live, fixed in _candidates(reordered, touched, ranges, frozenset(static), caffe2=caffe2):
         assignments = assign(live, fixed, algorithm)
         names = compute_blob_assignments(assignments)
-        result = _renamed(reordered, names)
+        result = _renamed(reordered, touched, names)
         try:
-            verify_equivalence(_in_order(net), _in_order(result), order=order)
-        except EquivalenceError:
-            if number + 1 == len(candidates):
-                raise
-            continue
-        return Interference(result, order, assignments, names)
-    raise AssertionError("unreachable")
+            verify_equivalence(_in_order(net), _in_order(result), order=order, def_use=def_use)
+        except EquivalenceError as error:
+            failure = error
+        else:
+            return Interference(result, order, assignments, names)
+    assert failure is not None
+    raise failure
+
+
+def _candidates(
+    net: NetDef,
+    touched: Sequence[Operands],
+    ranges: Mapping[str, LiveRange],
+    static: frozenset[str],
+    *,
+    caffe2: bool,
+) -> Iterator[tuple[Mapping[str, LiveRange], frozenset[str]]]:
+    """Yield live ranges to plan with, and the blobs that stay; the last ones are right.
+
+    Caffe2's own come first if wanted: they are tighter where its view of the net is right.
+    """
+    if caffe2:
+        yield ranges, static
+    safe, pinned = _safe_ranges(net, analyse(net, touched), ranges, static)
+    if not caffe2 or safe != ranges or not static >= pinned:
+        yield safe, static | pinned
 
 
 def assign(
@@ -182,28 +200,32 @@ def _assign_optimally(pairs: Assignment) -> list[Assignment]:
 
 
 def _safe_ranges(
-    net: NetDef, ranges: Mapping[str, LiveRange], static: Collection[str]
+    net: NetDef, def_use: DefUse, ranges: Mapping[str, LiveRange], static: Collection[str]
 ) -> tuple[dict[str, LiveRange], set[str]]:
     """Return live ranges that cover all that touches a blob's memory, and the blobs that stay."""
-    def_use = analyse(net)
     sizes = [1] * len(def_use.versions)
     spans: dict[str, tuple[int, int]] = {}
     pinned: set[str] = set()
     for storage in storages(net, def_use, sizes, outputs_of(net, def_use), ()):
-        names = {def_use.versions[version].blob for version in storage.versions}
+        blob, start, end = storage.blob, storage.start, storage.end
         if storage.pinned:
-            pinned |= names
-        pinned |= names - {storage.blob}
-        start, end = spans.get(storage.blob, (storage.start, storage.end))
-        spans[storage.blob] = min(start, storage.start), max(end, storage.end)
+            pinned.add(blob)
+        for version in storage.versions[1:]:
+            name = def_use.versions[version].blob
+            if storage.pinned or name != blob:
+                pinned.add(name)
+        if blob in spans:
+            start, end = min(start, spans[blob][0]), max(end, spans[blob][1])
+        spans[blob] = start, end
     safe = {}
     for name, live in ranges.items():
+        safe[name] = live
         if name in pinned or name in static or name not in spans:
-            safe[name] = live
             continue
         start, end = spans[name]
         used = live.used if live.used is None and end - 1 <= start else end - 1
-        safe[name] = LiveRange(start, used, live.size)
+        if (start, used) != (live.defined, live.used):
+            safe[name] = LiveRange(start, used, live.size)
     return safe, pinned & set(ranges)
 
 
@@ -217,10 +239,11 @@ def _in_order(net: NetDef) -> NetDef:
     return result
 
 
-def _renamed(net: NetDef, names: Mapping[str, str]) -> NetDef:
+def _renamed(net: NetDef, touched: Sequence[Operands], names: Mapping[str, str]) -> NetDef:
     result = NetDef()
     result.CopyFrom(net)
-    for op in result.op:
-        rename_operator(op, names)
-        op.control_input[:] = [names.get(name, name) for name in op.control_input]
+    for op, found in zip(result.op, touched, strict=True):
+        rename_operator(op, names, plain=found.plain)
+        if found.controls:
+            op.control_input[:] = [names.get(name, name) for name in found.controls]
     return result

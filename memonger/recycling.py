@@ -1,77 +1,270 @@
-"""Recycling passes: some blobs of a net share memory, and no operator has to wait for another.
+"""Caffe2's recycling passes: blobs of a net share memory, the order of its operators stays.
 
-Caffe2's ``share_grad_blobs`` and ``optimize_inference_for_dag`` walk the net with tokens that keep
-parallel branches apart. Here vector time says exactly which storages one may put in one place
-without a dependency between operators that had none, so more may share.
+* `share_gradients` and `recycle_inference`: no operator has to wait for another that it did not
+  wait for before. Caffe2's walk with tokens (`memonger.heuristics.token_walk`) keeps parallel
+  branches apart; here vector time says exactly which blobs may share in every schedule.
+* `recycle_in_order`: for nets that run their operators one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from memonger.errors import NetError
 from memonger.graph.live_ranges import live_ranges
 from memonger.graph.storage import storages
+from memonger.heuristics.last_freed import last_freed_first
+from memonger.heuristics.token_walk import token_walk
+from memonger.heuristics.unite import unite
 from memonger.net.defuse import analyse, outputs_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
-from memonger.rewrite.apply_sharing import apply_sharing
+from memonger.plan import SharingPlan
+from memonger.problem import Problem
+from memonger.registry import SHARING
+from memonger.result import Status
+from memonger.rewrite.apply_sharing import apply_sharing, fresh_names
 from memonger.rewrite.equivalence import verify_equivalence
 from memonger.solver.solve import solve
 
 
-def recycle(
+class NotInferenceError(NetError, AssertionError):
+    """A net with gradient operators where there may be none."""
+
+
+def share_gradients(
     net: NetDef,
-    sharable: Collection[str],
+    losses: Sequence[str],
+    param_grads: Iterable[str],
+    namescope: str,
     *,
+    keep: Collection[str] = (),
+    activations: bool = False,
     sizes: Mapping[str, int] | None = None,
-    prefix: str = "",
-    keep: Iterable[str] = (),
-    algorithm: str = "optimal",
-    parallel: bool = True,
+    optimal: bool = False,
+    time_limit: float | None = None,
 ) -> NetDef:
-    """Return a net in which some of its blobs share memory.
+    """Return a training net in which the gradients of activations share memory.
 
     Parameters
     ----------
     net
         The net; it is not changed.
-    sharable
-        The blobs that may share.
-    sizes
-        Blob -> bytes, or any other measure; a blob without one counts 1.
-    prefix
-        What new names begin with.
+    losses
+        The losses: the walk begins with their readers, and they are results.
+    param_grads
+        Gradients of parameters: they are results.
+    namescope
+        Only blobs of this scope share; new names begin with it.
     keep
-        Blobs whose final contents must survive under their names, beside the external ones.
-        Where the net declares no outputs, blobs that nobody reads are results unless they may
-        share.
-    algorithm
-        A name in the registry of the sharing form.
-    parallel
-        Whether sharing must add no dependency between operators, whatever the type of the net.
+        Blobs that must not share.
+    activations
+        Whether activations share with the gradients.
+    sizes
+        Blob -> bytes, or any other measure; a blob without one counts 1. Without any, the result
+        is one that needs no more than Caffe2's **whatever the sizes are**.
+    optimal
+        Whether to search for the least memory (without sizes: the fewest shared blobs).
+    time_limit
+        Seconds for that search.
+
+    Returns
+    -------
+    NetDef
+        Shown to be equivalent, in every schedule.
 
     Raises
     ------
     NetError
         If the net is not well formed.
+
+    Notes
+    -----
+    Near-linear for nets of few parallel branches; `optimal` may take long.
+    """
+    gradients = gradient_blobs(net, param_grads, namescope)
+    sharable = gradients | (activation_blobs(net) if activations else set())
+    walked = [i for i, op in enumerate(net.op) if not gradients.isdisjoint((*op.input, *op.output))]
+    walk = _Walk(sharable, walked, losses)
+    prefix = _scope(namescope)
+    aim = _Aim(sizes, optimal, time_limit)
+    return _recycle(net, sharable - set(keep), walk, aim, prefix, losses)
+
+
+def recycle_inference(
+    net: NetDef,
+    heads: Sequence[str] = (),
+    *,
+    static: Collection[str] = (),
+    prefix: str = "",
+    sizes: Mapping[str, int] | None = None,
+    optimal: bool = False,
+    time_limit: float | None = None,
+) -> NetDef:
+    """Return an inference net in which activations share memory.
+
+    Parameters
+    ----------
+    net
+        The net, without gradient operators; it is not changed.
+    heads
+        Inputs whose readers the walk begins with.
+    static
+        Blobs that must not share, beside external inputs and outputs.
+    prefix
+        What new names begin with.
+    sizes, optimal, time_limit
+        As in `share_gradients`.
+
+    Returns
+    -------
+    NetDef
+        Shown to be equivalent, in every schedule.
+
+    Raises
+    ------
+    NotInferenceError
+        If the net has gradient operators.
+    NetError
+        If the net is not well formed.
+    """
+    if any(op.is_gradient_op for op in net.op):
+        raise NotInferenceError("only inference nets: this one has gradient operators")
+    names = {name for op in net.op for name in (*op.input, *op.output)}
+    leading = names.difference(net.external_input, net.external_output)
+    walk = _Walk(leading, range(len(net.op)), heads)
+    results = outputs_of(net, analyse(net))
+    aim = _Aim(sizes, optimal, time_limit)
+    return _recycle(net, leading - set(static), walk, aim, prefix, results)
+
+
+def recycle_in_order(net: NetDef, static: Collection[str] = ()) -> NetDef:
+    """Return a net that runs in order in which blobs take the memory that was freed last.
+
+    Parameters
+    ----------
+    net
+        The net; it is not changed.
+    static
+        Blobs that must not share, beside external inputs and outputs. In a net that declares no
+        outputs those of them that operators write are its results; if there are none, the losses
+        and what nobody reads.
+
+    Returns
+    -------
+    NetDef
+        Caffe2's result where that is right, otherwise one that is; shown to be equivalent. A net
+        of another type than ``""`` and ``simple``, or with a ``RecurrentNetwork``, as it was.
+
+    Raises
+    ------
+    NetError
+        If the net is not well formed.
+
+    Notes
+    -----
+    Linear in the size of the net.
+    """
+    if net.type not in ("", "simple") or any(op.type == "RecurrentNetwork" for op in net.op):
+        result = NetDef()
+        result.CopyFrom(net)
+        return result
+    def_use = analyse(net)
+    outputs = outputs_of(net, def_use)
+    if not net.external_output:
+        written = {name for writes in def_use.writes for name in writes}
+        outputs = tuple(sorted(written.intersection(static))) or outputs
+    stored = storages(net, def_use, [1] * len(def_use.versions), outputs, static)
+    planned = live_ranges(net, def_use, stored)
+    plan, numbers = last_freed_first(def_use, planned)
+    by_number = sorted(numbers, key=numbers.__getitem__)
+    names = dict(zip(by_number, fresh_names(net), strict=False))
+    result = apply_sharing(net, def_use, planned, plan, names=names)
+    verify_equivalence(net, result, outputs)
+    return result
+
+
+def gradient_blobs(net: NetDef, param_grads: Iterable[str], namescope: str) -> set[str]:
+    """Return the gradients that Caffe2's ``share_grad_blobs`` shares.
+
+    They end in ``_grad``, are no ``param_grads``, and are of the scope, or split off from one of
+    it (``_scope/...``).
+    """
+    scope = _scope(namescope)
+    results = set(param_grads)
+    names = {name for op in net.op for name in (*op.input, *op.output)}
+    return {
+        name
+        for name in names
+        if name.endswith("_grad") and name not in results and name.startswith((scope, f"_{scope}"))
+    }
+
+
+def activation_blobs(net: NetDef) -> set[str]:
+    """Return the activations that Caffe2's ``share_grad_blobs`` shares.
+
+    Outputs ``b`` of operators with a weight ``b_w``, but the external outputs and the last two.
+    """
+    layers = [name for op in net.op for name in op.output if f"{name}_w" in op.input]
+    outside = set(net.external_output)
+    return set([name for name in layers if name not in outside][:-2])
+
+
+def _scope(namescope: str) -> str:
+    return namescope if not namescope or namescope.endswith("/") else f"{namescope}/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Where Caffe2's walk goes: what leads from one operator to the next, the operators, heads."""
+
+    leading: Collection[str]
+    operators: Sequence[int]
+    heads: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What is to be little, and how hard to try: see `share_gradients`."""
+
+    sizes: Mapping[str, int] | None
+    optimal: bool
+    time_limit: float | None
+
+
+def _recycle(
+    net: NetDef,
+    sharable: Collection[str],
+    walk: _Walk,
+    aim: _Aim,
+    prefix: str,
+    keep: Iterable[str],
+) -> NetDef:
+    """Return a net in which the sharable blobs share memory, whatever the schedule.
+
+    The final contents of ``keep`` survive, beside the external ones. Where the net declares no
+    outputs, blobs that nobody reads are results unless they may share.
     """
     work = NetDef()
     work.CopyFrom(net)
-    if parallel and is_sequential(net.type):
+    if is_sequential(net.type):
         work.type = "dag"  # plan and verify for any schedule
-    given = sizes or {}
     def_use = analyse(work)
     results = outputs_of(work, def_use)
     if not net.external_output:
         results = tuple(name for name in results if name not in sharable)
     outputs = (*results, *keep)
+    given = aim.sizes or {}
     counts = [max(1, given.get(version.blob, 1)) for version in def_use.versions]
-    stored = storages(work, def_use, counts, outputs, (), sharable)
-    planned = live_ranges(work, def_use, stored)
-    plan = solve(planned.problem, algorithm).plan
-    assert plan is not None  # there is no time limit
+    planned = live_ranges(work, def_use, storages(work, def_use, counts, outputs, (), sharable))
+    first = token_walk(work, planned, walk.leading, walk.operators, walk.heads, aim.sizes)
+    plan = unite(planned.problem, first)
+    improved = _improved(planned.problem, plan, aim)
+    if improved is not plan:
+        plan = unite(planned.problem, improved)
     result = apply_sharing(work, def_use, planned, plan, prefix)
-    verify_equivalence(work, result, outputs)
+    verify_equivalence(work, result, outputs, def_use=def_use)
     if net.HasField("type"):
         result.type = net.type
     else:
@@ -79,33 +272,18 @@ def recycle(
     return result
 
 
-def gradient_blobs(
-    net: NetDef, param_grads: Iterable[str], namescope: str, *, activations: bool = False
-) -> set[str]:
-    """Return the blobs that Caffe2's ``share_grad_blobs`` shares.
-
-    Parameters
-    ----------
-    net
-        A training net.
-    param_grads
-        Gradients of parameters: they are results.
-    namescope
-        Only blobs of this scope, or split off from one of it (``_scope/...``).
-    activations
-        Whether to add activations: outputs ``b`` of operators with a weight ``b_w``, but the last
-        two of the net.
-    """
-    scope = namescope if not namescope or namescope.endswith("/") else f"{namescope}/"
-    results = set(param_grads)
-    names = dict.fromkeys(name for op in net.op for name in (*op.input, *op.output))
-    found = {
-        name
-        for name in names
-        if name.endswith("_grad") and name not in results and name.startswith((scope, f"_{scope}"))
-    }
-    if activations:
-        layers = [name for op in net.op for name in op.output if f"{name}_w" in op.input]
-        outside = set(net.external_output)
-        found.update([name for name in layers if name not in outside][:-2])
-    return found
+def _improved(problem: Problem, plan: SharingPlan, aim: _Aim) -> SharingPlan:
+    """Return a plan that costs no more: the best of the heuristics, then of the exact search."""
+    names: list[str] = []
+    if aim.sizes is not None:
+        names.extend(a.name for a in SHARING if a.vector_time and not a.proves)
+    if aim.optimal:
+        names.append("optimal")
+    for name in names:
+        limit = aim.time_limit if name == "optimal" else None
+        result = solve(problem, name, hint=plan, time_limit=limit)
+        assert result.plan is not None  # there is a hint
+        plan = result.plan
+        if result.status is Status.OPTIMAL:
+            break
+    return plan

@@ -20,7 +20,7 @@ from memonger.solver.presolve import BoolArray, Limits, Pairs, allowed_pairs
 from memonger.solver.prices import Prices, exact_prices
 
 # A relaxation of at most so many columns x is solved as a whole.
-WHOLE = 20_000
+WHOLE = 40_000
 # Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
 LARGEST = 10_000
 NEAREST = 4

@@ -7,6 +7,7 @@ steps, each proven impossible before: a destructive lower bound.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,12 @@ from memonger.solver.relaxation import Relaxation
 # per second that is left.
 MAX_ENTRIES = 6_000_000
 ENTRIES_PER_SECOND = 500_000
+
+# For a target above the bound, of the time that is left, and in proportion to what was spent: where
+# it does not suffice, smaller steps.
+SHARE = 0.4
+SPENT = 2.0
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,25 +60,40 @@ class Answer:
 def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
     """Close the gap by CP-SAT at targets from the bound up; without a relaxation at once.
 
-    Ends when the time is up, or where a search ends undecided (Ctrl-C ends one).
+    Ends when the time is up, or where the smallest target cannot be decided, or before that if a
+    search is broken off (CP-SAT takes Ctrl-C for itself).
     """
-    groups, problem = core.groups, incumbent.problem
+    groups, problem, deadline = core.groups, incumbent.problem, incumbent.run.deadline
     relaxed = target = incumbent.bound
-    while not incumbent.closed and not incumbent.run.deadline.expired:
+    while not incumbent.closed and not deadline.expired:
         if relaxation is None:
             target = incumbent.cost
-        answer = ask(incumbent, core, relaxation, min(target, incumbent.cost))
+        target = min(target, incumbent.cost)
+        seconds = deadline.remaining()
+        if incumbent.bound < target < incumbent.cost:
+            seconds = min(SHARE * seconds, max(PATIENCE, SPENT * incumbent.solve_seconds))
+        answer = ask(incumbent, core, relaxation, target, seconds)
         incumbent.solve_seconds += answer.seconds
         if answer.classes is not None:
             placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
             incumbent.offer(core.plan(problem, placement), "cp-sat")
         incumbent.prove(answer.bound, Proof.CP_SAT)
         if answer.status is not Status.INFEASIBLE:
-            return
+            broken_off = answer.seconds < 0.9 * seconds
+            if broken_off or target <= incumbent.bound:
+                return
+            target = incumbent.bound  # too large a step: too many plans to tell apart
+            continue
         target = next_target(groups, target, relaxed, incumbent.cost)
 
 
-def ask(incumbent: Incumbent, core: Core, relaxation: Relaxation | None, target: int) -> Answer:
+def ask(
+    incumbent: Incumbent,
+    core: Core,
+    relaxation: Relaxation | None,
+    target: int,
+    seconds: float = math.inf,
+) -> Answer:
     """Search for the cheapest plan among those that cost at most a target.
 
     Parameters
@@ -84,6 +106,8 @@ def ask(incumbent: Incumbent, core: Core, relaxation: Relaxation | None, target:
         Solved, with prices that hold for plans up to the target; ``None``: no prices.
     target
         Bytes.
+    seconds
+        Time limit, beside that of the run.
     """
     groups, run, bound = core.groups, incumbent.run, incumbent.bound
     nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)
@@ -105,7 +129,7 @@ def ask(incumbent: Incumbent, core: Core, relaxation: Relaxation | None, target:
 
     solved = run_cpsat(
         model.model,
-        seconds=run.deadline.remaining(),
+        seconds=min(seconds, run.deadline.remaining()),
         workers=run.workers,
         seed=run.seed,
         on_bound=lambda units: incumbent.tell(bound=proven(units)),

@@ -9,6 +9,7 @@ import typer
 
 from memonger.cli import options
 from memonger.cli.console import out, print_json, table
+from memonger.cli.memory import report_memory
 from memonger.errors import InputError
 from memonger.instances.nets import NETS, build
 from memonger.problem import Problem
@@ -22,6 +23,12 @@ def info(
     sizes: options.Sizes = None,
     static: options.Static = None,
     alignment: options.Alignment = 1,
+    memory: Annotated[
+        bool,
+        typer.Option(
+            "--memory", help="What the operators of a net allocate, by Caffe2's estimate."
+        ),
+    ] = False,
     list_nets: Annotated[bool, typer.Option("--list", help="List the built-in nets.")] = False,
     list_algorithms: Annotated[
         bool, typer.Option("--algorithms", help="List the algorithms.")
@@ -37,6 +44,8 @@ def info(
       memonger info resnet50
 
       memonger info predict_net.pb --shapes shapes.json --json
+
+      memonger info predict_net.pb --memory --shapes shapes.json
     """
     if list_nets:
         return _list_nets(json_output=json_output)
@@ -45,6 +54,13 @@ def info(
     if file is None:
         raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
     loaded, known = options.read_net(file, shapes, sizes)
+    if memory:
+        if isinstance(loaded, Problem):
+            raise InputError(f"{file}: --memory is for nets; this is a problem")
+        if static or alignment != 1:
+            raise InputError("--memory goes with neither --static nor --alignment")
+        with options.naming(file):
+            return report_memory(file, loaded, known, json_output=json_output)
     data: dict[str, Any] = {"instance": file}
     if isinstance(loaded, Problem):
         problem = options.problem_of(file, shapes, sizes, static, alignment)

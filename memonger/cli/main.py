@@ -82,7 +82,7 @@ def run(arguments: list[str] | None = None) -> int:
     except MemongerError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
-        return _fail(error.format_message(), 2)
+        return _fail(error.format_message().replace(": Value error, ", ": "), 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted; nothing was written", INTERRUPTED)
     except BrokenPipeError:

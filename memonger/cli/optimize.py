@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.cli import options
+from memonger.cli import options, passes
 from memonger.cli.console import (
     exit_code,
     note,
@@ -26,10 +26,36 @@ from memonger.result import Result
 
 
 def optimize(
+    context: typer.Context,
     net: Annotated[str, typer.Argument(metavar="NET", help="A NetDef, or a built-in net.")],
     shapes: options.Shapes = None,
     sizes: options.Sizes = None,
     static: options.Static = None,
+    pass_name: Annotated[
+        passes.PassName | None,
+        typer.Option("--pass", help="One of Caffe2's passes instead of the whole job."),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option("--loss", metavar="BLOB", help="share-gradients: a loss; may be repeated."),
+    ] = None,
+    param_grad: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param-grad",
+            metavar="BLOB",
+            help="share-gradients: the gradient of a parameter, which is a result; may be "
+            "repeated. By default B_grad of every external input B.",
+        ),
+    ] = None,
+    scope: Annotated[
+        str,
+        typer.Option(
+            "--scope",
+            metavar="NAME",
+            help="Only gradients of this scope share; new names begin with it.",
+        ),
+    ] = "",
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
     output: Annotated[
@@ -54,6 +80,12 @@ def optimize(
     External inputs and outputs keep their names and contents; blobs whose size is unknown are
     left alone and listed. A net that cannot be shown to compute the same is never written.
 
+    With --pass: only what that pass of Caffe2's memonger does, verified too, sizes known or not.
+    share-gradients: gradients of activations share, no operator waits longer (--algorithm
+    optimal: as little memory as possible). inference-dag: the same for activations of an
+    inference net. inference-fast: blobs take the memory that was freed last, in program order.
+    release: a Free after the last reader of every blob. --static names blobs to be left alone.
+
     For example:
 
       memonger optimize resnet50
@@ -61,20 +93,37 @@ def optimize(
       memonger optimize net.pb --shapes init_net.pb --shapes in.json -o out.pb
 
       memonger optimize net.pbtxt --sizes sizes.json --time-limit 60s --json
-    """
-    from memonger.pipeline import optimize as run
 
+      memonger optimize train.pb --pass share-gradients --loss loss -o out.pb
+
+      memonger optimize predict_net.pb --pass inference-fast -o out.pb
+    """
+    given = options.given(context)
+    passes.check_options(given, pass_name, algorithm)
     loaded, known = options.read_net(net, shapes, sizes)
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
-    options.check_target(output)
-    if output is not None:
-        options.check_new(net, output)
-        regular = not output.exists() or output.is_file()
-        if regular and output.suffix not in (".pb", ".pbtxt", ".prototxt"):
-            raise InputError(f"{output}: a net is a .pb or a .pbtxt")
-    if report is not None:
-        _make_directory(report)
+    options.check_stdout(output, json_output=json_output, quiet=quiet)
+    _check_targets(net, output, report)
+    if pass_name is not None:
+        request = passes.Request(
+            name=pass_name,
+            static=tuple(static or ()),
+            losses=tuple(loss or ()),
+            param_grads=tuple(param_grad or ()),
+            scope=scope,
+            optimal="algorithm" in given,
+            time_limit=time_limit,
+        )
+        with options.naming(net):
+            result, summary = passes.run_pass(net, loaded, known, request)
+        if output is not None:
+            save_net(result, output)
+        passes.report(summary, json_output=json_output, quiet=quiet)
+        _wrote(output, quiet=json_output or quiet)
+        return 0
+    from memonger.pipeline import optimize as run
+
     with options.naming(net), progress(net, quiet=quiet) as show:
         done = run(
             loaded,
@@ -92,20 +141,31 @@ def optimize(
         save_net(done.net, output)
     if report is not None:
         _write_report(report, done, summary)
-    if not loaded.external_output:
-        kept = ", ".join(done.analysis.outputs[:5]) + (
-            ", ..." if len(done.analysis.outputs) > 5 else ""
-        )
-        note(f"the net declares no external outputs; kept: {kept or 'none'}", quiet=quiet)
-    _unknown_sizes(done, quiet=quiet)
+    _notes(done, quiet=quiet)
     if json_output:
         print_json(summary)
-    else:
+    elif not quiet:
         _print(net, done)
-        for path in (output, report):
-            if path is not None:
-                note(f"wrote {path}", quiet=quiet)
+        _wrote(output, report, quiet=quiet)
     return exit_code(done.result, require_optimal=require_optimal)
+
+
+def _check_targets(net: str, output: Path | None, report: Path | None) -> None:
+    """Refuse what could not be written at the end, before the work begins."""
+    options.check_target(output)
+    if output is not None:
+        options.check_new(net, output)
+        regular = not output.exists() or output.is_file()
+        if regular and output.suffix not in (".pb", ".pbtxt", ".prototxt"):
+            raise InputError(f"{output}: a net is a .pb or a .pbtxt")
+    if report is not None:
+        _make_directory(report)
+
+
+def _wrote(*paths: Path | None, quiet: bool) -> None:
+    for path in paths:
+        if path is not None:
+            note(f"wrote {path}", quiet=quiet)
 
 
 def _summary(name: str, done: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -144,7 +204,12 @@ def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None: 
     write_atomically(directory / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
 
 
-def _unknown_sizes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
+def _notes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
+    if not done.analysis.net.external_output:
+        kept = ", ".join(done.analysis.outputs[:5]) + (
+            ", ..." if len(done.analysis.outputs) > 5 else ""
+        )
+        note(f"the net declares no external outputs; kept: {kept or 'none'}", quiet=quiet)
     unknown = done.analysis.sizes.unknown
     if unknown and not len(done.analysis.problem):
         note("nothing to plan: --shapes (of the inputs) or --sizes would help", quiet=quiet)

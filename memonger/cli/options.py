@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -103,7 +105,9 @@ Hint = Annotated[
     Path | None,
     typer.Option("--hint", metavar="PLAN.json", help="Start from a plan; never end up worse."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and what --json asks for.")
+]
 RequireOptimal = Annotated[
     bool,
     typer.Option("--require-optimal", help="Exit with 10 unless the plan is proven optimal."),
@@ -208,6 +212,16 @@ def read_hint(path: Path, problem: Problem) -> SharingPlan:
     return SharingPlan.of(shared[name] for name in names)
 
 
+def given(context: typer.Context) -> dict[str, str]:
+    """Return the parameters that are on the command line, with the names of their options."""
+    found = {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name is not None and source is not None and source.name != "DEFAULT":
+            found[parameter.name] = max(parameter.opts, key=len)
+    return found
+
+
 def check_new(source: str, target: Path) -> None:
     """Refuse to write over the input."""
     if target.is_file() and Path(source).is_file() and target.samefile(source):
@@ -220,3 +234,21 @@ def check_target(path: Path | None) -> None:
         raise InputError(f"{path}: there is no directory {str(path.parent)!r}")
     if path is not None and path.is_dir():
         raise InputError(f"{path}: this is a directory")
+
+
+def check_stdout(path: Path | None, *, json_output: bool, quiet: bool) -> None:
+    """Refuse to write a file to stdout when something else goes there too."""
+    if path is None or sys.stdout is None or (quiet and not json_output):
+        return
+    try:
+        target, stdout = path.stat(), os.fstat(1)
+    except (OSError, ValueError):
+        return
+    if os.path.samestat(target, stdout) and not _is_null(target):
+        what = "--json prints there too" if json_output else "the result is printed there too: -q"
+        raise InputError(f"{path}: this is stdout; {what}")
+
+
+def _is_null(found: os.stat_result) -> bool:
+    """Return whether this is the device that swallows all."""
+    return os.path.samestat(found, os.stat(os.devnull))

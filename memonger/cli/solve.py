@@ -22,6 +22,7 @@ from memonger.cli.console import (
     verdict,
 )
 from memonger.net.io import write_atomically
+from memonger.result import Result
 
 
 class Form(StrEnum):
@@ -93,6 +94,7 @@ def solve(
         problem = replace(problem, rules=replace(problem.rules, at_most=max_buffers))
     start = None if hint is None else options.read_hint(hint, problem)
     options.check_target(output)
+    options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)
     if output is not None:
         options.check_new(file, output)
     with progress(file, quiet=quiet) as show:
@@ -116,10 +118,15 @@ def solve(
         if capacity is not None:
             data["capacity"], data["fits"] = capacity, answer
         print_json(data)
-        return code
+    elif not quiet:
+        _print(file, problem.total, result, capacity, answer)
+    return code
+
+
+def _print(file: str, total: int, result: Result, capacity: int | None, answer: str) -> None:
     rows = table(file, "sharing", "bytes")
-    rows.add_row("no sharing", f"{problem.total:,}")
-    label = result.status.value if algorithm == "optimal" else algorithm
+    rows.add_row("no sharing", f"{total:,}")
+    label = result.status.value if result.algorithm == "optimal" else result.algorithm
     rows.add_row(
         f"memonger ({label})", "-" if result.objective is None else f"{result.objective:,}"
     )
@@ -128,7 +135,6 @@ def solve(
     out.print(f"{verdict(result)}; {result.seconds:.2f} s")
     if capacity is not None:
         out.print(f"fits in {capacity:,} bytes: {answer}")
-    return code
 
 
 def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -75,36 +76,47 @@ def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> Vecto
     >>> clocks.precedes(1, 2), clocks.precedes(2, 1), clocks.precedes(0, 3)
     (False, False, True)
     """
-    predecessors: list[set[int]] = [set() for _ in range(num_operators)]
-    for before, after in edges:
-        predecessors[after].add(before)
-    chain = np.zeros(num_operators, dtype=np.int32)
-    position = np.zeros(num_operators, dtype=np.int32)
-    lengths = np.zeros(0, dtype=np.int32)  # operators in each chain so far
-    tails = np.zeros(0, dtype=np.int64)  # last operator of each chain
-    rows: list[Int32Array] = []
-    for operator, earlier in enumerate(predecessors):
-        row = np.zeros(len(lengths), dtype=np.int32)
-        for predecessor in earlier:
-            other = rows[predecessor]
-            np.maximum(row[: len(other)], other, out=row[: len(other)])
+    pairs = np.array(list(edges), dtype=np.int64).reshape(-1, 2)
+    pairs = pairs[np.argsort(pairs[:, 1], kind="stable")]
+    first = np.searchsorted(pairs[:, 1], np.arange(num_operators + 1))
+    return VectorClocks(*_clocks(first, np.ascontiguousarray(pairs[:, 0])))
+
+
+@numba.njit(cache=True, nogil=True)
+def _clocks(first, befores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return (chain, position, before); operator v waits for befores[first[v]:first[v + 1]]."""
+    num_operators = len(first) - 1
+    chain = np.zeros(num_operators, np.int32)
+    position = np.zeros(num_operators, np.int32)
+    before = np.zeros((num_operators, 8), np.int32)  # gets columns as chains are opened
+    lengths = np.zeros(8, np.int32)  # operators in each chain so far
+    tails = np.zeros(8, np.int64)  # last operator of each chain
+    opened = 0
+    for operator in range(num_operators):
+        row = before[operator]
+        for predecessor in befores[first[operator] : first[operator + 1]]:
+            other = before[predecessor]
+            for c in range(opened):
+                row[c] = max(row[c], other[c])
             own = chain[predecessor]
             row[own] = max(row[own], position[predecessor] + 1)
-        rows.append(row)
-        over = np.flatnonzero(row == lengths)
-        if over.size:
-            best = int(over[np.argmax(tails[over])])
-        else:
-            best = len(lengths)
-            lengths = np.append(lengths, np.int32(0))
-            tails = np.append(tails, 0)
+        best = -1
+        for c in range(opened):  # chains that are over; of these the one with the latest tail
+            if row[c] == lengths[c] and (best < 0 or tails[c] > tails[best]):
+                best = c
+        if best < 0:
+            best = opened
+            opened += 1
+            if best == len(lengths):
+                wider = np.zeros((num_operators, 2 * best), np.int32)
+                wider[: operator + 1, :best] = before[: operator + 1]
+                before = wider
+                lengths = np.append(lengths, np.zeros(best, np.int32))
+                tails = np.append(tails, np.zeros(best, np.int64))
         chain[operator], position[operator] = best, lengths[best]
         lengths[best] += 1
         tails[best] = operator
-    before_all = np.zeros((num_operators, max(1, len(lengths))), dtype=np.int32)
-    for operator, row in enumerate(rows):
-        before_all[operator, : len(row)] = row
-    return VectorClocks(chain, position, before_all)
+    return chain, position, before[:, : max(1, opened)].copy()
 
 
 def clocks_of(def_use: DefUse) -> VectorClocks:

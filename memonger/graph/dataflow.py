@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import networkx as nx
 from networkx.utils import UnionFind
 
-from memonger.net.defuse import DefUse, analyse
+from memonger.net.defuse import EXTERNAL, DefUse, analyse
 from memonger.net.hazards import hazards
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import schema
 
 
-def interference_graph(ops: Sequence[OperatorDef], *, overwritten: bool = False) -> nx.DiGraph[int]:
+def interference_graph(
+    ops: Sequence[OperatorDef], *, overwritten: bool = False, def_use: DefUse | None = None
+) -> nx.DiGraph[int]:
     """Return the graph of the dependencies between operators.
 
     Every topological order of it computes the same. Where every blob is written once, it is
@@ -31,6 +35,8 @@ def interference_graph(ops: Sequence[OperatorDef], *, overwritten: bool = False)
         Whether to add Caffe2's edges from writers whose blob is written again before it is read.
         They follow from the others, so the topological orders stay the same; their number may be
         quadratic (a chain of operators in place).
+    def_use
+        Def-use of the net that the operators are, where it is known.
 
     Returns
     -------
@@ -62,19 +68,18 @@ def interference_graph(ops: Sequence[OperatorDef], *, overwritten: bool = False)
     >>> list(interference_graph(ops).edges(data="deps"))
     [(0, 1, ['a']), (0, 2, ['a']), (1, 2, ['a'])]
     """
-    net = NetDef(op=ops)
-    _drop_external_controls(net)
-    def_use = analyse(net)
-    blobs: dict[tuple[int, int], set[str]] = {}
-    for hazard in hazards(def_use):
-        blobs.setdefault((hazard.before, hazard.after), set()).add(hazard.blob)
-    for before, after, blob in _hazards_of_views(net, def_use):
-        blobs.setdefault((before, after), set()).add(blob)
+    if def_use is None:
+        net = NetDef(op=ops)
+        _drop_external_controls(net)
+        def_use = analyse(net)
+    found = [(hazard.before, hazard.after, hazard.blob) for hazard in hazards(def_use)]
+    found += _hazards_of_views(def_use)
     if overwritten:
-        _add_overwritten(net, blobs)
+        found += _overwritten(def_use)
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from((index, {"op": op}) for index, op in enumerate(ops))
-    graph.add_edges_from((*edge, {"deps": sorted(blobs[edge])}) for edge in sorted(blobs))
+    for (before, after), group in groupby(sorted(set(found)), key=itemgetter(0, 1)):
+        graph.add_edge(before, after, deps=[blob for _, _, blob in group])
     return graph
 
 
@@ -91,22 +96,26 @@ def _drop_external_controls(net: NetDef) -> None:
         known.update(op.input, op.output)
 
 
-def _hazards_of_views(net: NetDef, def_use: DefUse) -> Iterator[tuple[int, int, str]]:
+def _hazards_of_views(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
     """Yield (before, after, blob) for blobs that may be one memory under several names.
 
     Where each of the names has one value only, their own hazards suffice: the views follow the
     base, and nobody writes it again. Otherwise all accesses count as those of one blob.
     """
     names: UnionFind[str] = UnionFind()
-    for op in net.op:
-        traits = schema(op.type)
+    for touched in def_use.operands:
+        if touched.plain:
+            continue
+        traits = schema(touched.type)
         if traits.views:
-            names.union(*op.output)
+            names.union(*touched.outputs)
         for output, source in traits.aliases:
-            if output < len(op.output) and source < len(op.input):
-                names.union(op.output[output], op.input[source])
-    values = Counter(version.blob for version in def_use.versions) if names.parents else Counter()
+            if output < len(touched.outputs) and source < len(touched.inputs):
+                names.union(touched.outputs[output], touched.inputs[source])
+    if not names.parents:
+        return
     memory = {name: names[name] for name in names.parents}
+    values = Counter(v.blob for v in def_use.versions if v.writer != EXTERNAL or v.readers)
     unsafe = {memory[name] for name in memory if values[name] > 1}
     writers: dict[str, int] = {}
     readers: dict[str, list[int]] = {}
@@ -123,12 +132,11 @@ def _hazards_of_views(net: NetDef, def_use: DefUse) -> Iterator[tuple[int, int, 
                 writers[memory[blob]] = index
 
 
-def _add_overwritten(net: NetDef, blobs: dict[tuple[int, int], set[str]]) -> None:
-    """Add the edges from every earlier writer of a name to its readers."""
+def _overwritten(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
+    """Yield (before, after, blob) for every earlier writer of a name and its readers."""
     writers: dict[str, list[int]] = {}
-    for index, op in enumerate(net.op):
-        for name in op.input:
-            for writer in writers.get(name, ()):
-                blobs.setdefault((writer, index), set()).add(name)
-        for name in dict.fromkeys(op.output):
+    for index, touched in enumerate(def_use.operands):
+        for name in touched.inputs:
+            yield from ((writer, index, name) for writer in writers.get(name, ()))
+        for name in dict.fromkeys(touched.outputs):
             writers.setdefault(name, []).append(index)

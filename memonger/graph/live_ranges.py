@@ -73,13 +73,11 @@ def live_ranges(
 
 def _vector_time(def_use: DefUse, planned: Sequence[Storage]) -> VectorTime:
     clocks = clocks_of(def_use)
-    start = np.zeros((len(planned), clocks.num_chains), dtype=np.int64)
-    end = np.zeros_like(start)
-    for row, storage in enumerate(planned):
-        # All versions of a storage descend from its first one, whose writer comes first.
-        start[row] = clocks.before[storage.start]
-        ops = np.array(storage.accesses, dtype=np.intp)
-        np.maximum.at(end[row], clocks.chain[ops], clocks.position[ops] + 1)
-    # What follows a storage follows all that came before it: this changes no comparison.
-    np.maximum(end, start, out=end)
+    # All versions of a storage descend from its first one, whose writer comes first.
+    begins = np.array([storage.start for storage in planned], dtype=np.intp)
+    start = clocks.before[begins].astype(np.int64)
+    end = start.copy()  # what follows a storage follows all that came before it
+    rows = np.repeat(np.arange(len(planned)), [len(storage.accesses) for storage in planned])
+    ops = np.array([op for storage in planned for op in storage.accesses], dtype=np.intp)
+    np.maximum.at(end, (rows, clocks.chain[ops]), clocks.position[ops] + 1)
     return VectorTime(start, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from memonger.net.defuse import DefUse
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
@@ -15,7 +15,7 @@ from memonger.net.subnets import has_nets, inner_operators
 def view_versions(net: NetDef, def_use: DefUse) -> list[tuple[int, int]]:
     """Return (view, source) for every version that is a view of another blob's memory."""
     found = []
-    for index, op in enumerate(net.op):
+    for index, op in _not_plain(net, def_use):
         for output, source in schema(op.type).aliases:
             if output < len(op.output) and source < len(op.input):
                 view = def_use.writes[index][op.output[output]]
@@ -23,15 +23,23 @@ def view_versions(net: NetDef, def_use: DefUse) -> list[tuple[int, int]]:
     return found
 
 
+def _not_plain(net: NetDef, def_use: DefUse) -> Iterator[tuple[int, OperatorDef]]:
+    """Yield the operators of which there is more to know than their inputs and outputs."""
+    for index, (op, touched) in enumerate(zip(net.op, def_use.operands, strict=True)):
+        if not touched.plain:
+            yield index, op
+
+
 def unmovable_views(
-    net: NetDef, def_use: DefUse, views: Iterable[int], groups: Iterable[list[int]]
+    net: NetDef, def_use: DefUse, views: Iterable[int], groups: Iterable[Sequence[int]]
 ) -> dict[int, str]:
     """Return version id -> reason, for the blobs of views that must stay where they are.
 
     The blob under a view may move if the net touches neither name elsewhere: then the view keeps
     its name and follows the blob. Otherwise all versions of both stay: what is written anew under
     one name is written into the memory of the other. In a net that runs in parallel nothing but
-    names orders the readers of a view and the next writer of its memory, so there they stay.
+    names orders the readers of a view and the next writer of its memory, so there they stay, and
+    so does every blob that is written anew: its name may be what orders the two.
     """
     versions = def_use.versions
     wanted = set(views)
@@ -39,6 +47,10 @@ def unmovable_views(
         return {}
     count = Counter(version.blob for version in versions)
     stay: set[str] = set()
+    groups = list(groups)
+    if not is_sequential(net.type):
+        lives = Counter(versions[group[0]].blob for group in groups)
+        stay.update(blob for blob, number in lives.items() if number > 1)
     for group in groups:
         found = wanted.intersection(group)
         if not found:
@@ -82,7 +94,7 @@ def pinned_versions(
     for blob in outputs:
         if blob in def_use.last:
             pins.setdefault(def_use.last[blob], "external output")
-    for index, op in enumerate(net.op):
+    for index, op in _not_plain(net, def_use):
         for blob, reason in _reasons(def_use, index, op, sequential=is_sequential(net.type)):
             for touched in (def_use.reads[index], def_use.writes[index]):
                 if blob in touched:

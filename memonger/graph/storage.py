@@ -8,7 +8,7 @@ storage, which a plan may put elsewhere: storages, not blobs, are what is planne
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from networkx.utils import UnionFind
 
@@ -20,8 +20,7 @@ from memonger.net.schema import is_sequential
 DEVICE_NAMES = {0: "cpu", 1: "cuda", 2: "mkldnn", 3: "opengl", 4: "opencl", 5: "ideep", 6: "hip"}
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """Memory that some versions of blobs are in.
 
     Parameters
@@ -82,59 +81,63 @@ def storages(
     -----
     Near-linear: a union-find over the versions.
     """
-    views = view_versions(net, def_use)
-    groups = _joined(def_use, views)
-    pins = pinned_versions(net, def_use, outputs, static)
-    pins.update(unmovable_views(net, def_use, [view for view, _ in views], groups))
+    groups, pins = _joined_and_pinned(net, def_use, outputs, static)
     accesses = _accesses(net, def_use)
-    taken = {version.blob for version in def_use.versions}
+    devices = _devices(net, def_use)
+    versions = def_use.versions
+    taken = {version.blob for version in versions}
     counts: dict[str, int] = {}
     result: list[Storage] = []
     for group in groups:
-        blob = def_use.versions[group[0]].blob
+        blob = versions[group[0]].blob
         number = counts.get(blob, 0)
         name = f"{blob}#{number}" if number else blob
         while number and name in taken:  # a blob may be called so
             name += "#"
         taken.add(name)
         counts[blob] = number + 1
-        touched = tuple(sorted({op for v in group for op in accesses[v]}))
-        devices = {_device_name(net, def_use.versions[v].writer) for v in group} - {""}
-        known = [sizes[v] for v in group if def_use.versions[v].blob == blob]
-        size = None if None in known else max((s for s in known if s is not None), default=0)
-        reasons = [pins[v] for v in group if v in pins]
-        if sharable is not None and blob not in sharable:
-            reasons.append("not to be shared")
+        reason = next((pins[v] for v in group if v in pins), "")
+        if not reason and sharable is not None and blob not in sharable:
+            reason = "not to be shared"
+        if len(group) == 1:  # nearly always
+            (version,) = group
+            touched, size = accesses[version], sizes[version]
+            device, several = devices[version], False
+        else:
+            touched = tuple(sorted({op for v in group for op in accesses[v]}))
+            size = _largest([sizes[v] for v in group if versions[v].blob == blob])
+            places = {devices[v] for v in group} - {""}
+            device, several = min(places, default=""), len(places) > 1
         result.append(
             Storage(
                 name=name,
                 blob=blob,
-                versions=tuple(group),
+                versions=group,
                 start=touched[0] if touched else 0,
                 end=touched[-1] + 1 if touched else 1,
                 accesses=touched,
                 size=size,
-                device=min(devices, default="cpu"),
-                pinned=_reason(reasons, size, devices),
+                device=device or "cpu",
+                pinned=reason or _reason(size, several=several),
             )
         )
     return _at_home(result)
 
 
-def _accesses(net: NetDef, def_use: DefUse) -> list[set[int]]:
-    """Return version id -> the operators that need it where it is.
+def _accesses(net: NetDef, def_use: DefUse) -> list[tuple[int, ...]]:
+    """Return version id -> the operators that need it where it is, ascending.
 
     In a net that runs in parallel an operator that waits for a control input is one of them: it
     finds the operator to wait for by the name.
     """
-    accesses = [set(version.readers) for version in def_use.versions]
-    for version_id, version in enumerate(def_use.versions):
-        if version.writer != EXTERNAL:
-            accesses[version_id].add(version.writer)
+    accesses = [
+        tuple(version.readers) if version.writer == EXTERNAL else (version.writer, *version.readers)
+        for version in def_use.versions
+    ]
     if not is_sequential(net.type):
         for index, controls in enumerate(def_use.controls):
             for version_id in controls:
-                accesses[version_id].add(index)
+                accesses[version_id] = tuple(sorted({*accesses[version_id], index}))
     return accesses
 
 
@@ -145,40 +148,72 @@ def _at_home(found: list[Storage]) -> list[Storage]:
         if storage.pinned and storage.size is not None:
             kept[storage.blob] = max(kept.get(storage.blob, 0), storage.size)
     return [
-        replace(storage, pinned="its name is kept anyway")
+        storage._replace(pinned="its name is kept anyway")
         if not storage.pinned and (storage.size or 0) <= kept.get(storage.blob, 0)
         else storage
         for storage in found
     ]
 
 
-def _reason(reasons: list[str], size: int | None, devices: set[str]) -> str:
-    if reasons:
-        return reasons[0]
+def _largest(sizes: list[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return max(known) if len(known) == len(sizes) else None
+
+
+def _reason(size: int | None, *, several: bool) -> str:
     if size is None:
         return "unknown size"
     if size == 0:
         return "empty"
-    return "on several devices" if len(devices) > 1 else ""
+    return "on several devices" if several else ""
+
+
+def _devices(net: NetDef, def_use: DefUse) -> list[str]:
+    """Return version id -> the device that its writer puts it on, empty if it is external."""
+    common = ""
+    names = []
+    for index, (op, touched) in enumerate(zip(net.op, def_use.operands, strict=True)):
+        if not touched.plain or op.HasField("device_option"):
+            names.append(_device_name(net, index))
+        else:
+            common = common or _device_name(net, index)
+            names.append(common)
+    return [
+        "" if version.writer == EXTERNAL else names[version.writer] for version in def_use.versions
+    ]
 
 
 def _device_name(net: NetDef, writer: int) -> str:
-    if writer == EXTERNAL:
-        return ""
     kind, number = device_of(net, writer)
     name = DEVICE_NAMES.get(kind, f"device{kind}")
     return name if kind == 0 else f"{name}:{number}"
 
 
-def _joined(def_use: DefUse, views: list[tuple[int, int]]) -> list[list[int]]:
+def _joined_and_pinned(
+    net: NetDef, def_use: DefUse, outputs: Iterable[str], static: Iterable[str]
+) -> tuple[list[tuple[int, ...]], dict[int, str]]:
+    """Return the versions of each storage, and version id -> why it must stay."""
+    views = view_versions(net, def_use)
+    groups = _joined(def_use, views)
+    pins = pinned_versions(net, def_use, outputs, static)
+    pins.update(unmovable_views(net, def_use, [view for view, _ in views], groups))
+    return groups, pins
+
+
+def _joined(def_use: DefUse, views: list[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Return the sets of versions that are in one memory, ascending, by their first version."""
-    sets = UnionFind(range(len(def_use.versions)))
+    sets: UnionFind[int] = UnionFind()
     for version_id, version in enumerate(def_use.versions):
         if version.previous is not None:
             sets.union(version_id, version.previous)
     for view, source in views:
         sets.union(view, source)
-    groups: dict[int, list[int]] = {}
-    for version_id in range(len(def_use.versions)):
-        groups.setdefault(sets[version_id], []).append(version_id)
-    return list(groups.values())
+    joined: dict[int, list[int]] = {}
+    for version_id in sorted(sets.parents):
+        joined.setdefault(sets[version_id], []).append(version_id)
+    firsts = {group[0]: tuple(group) for group in joined.values()}
+    return [
+        firsts.get(version_id, (version_id,))
+        for version_id in range(len(def_use.versions))
+        if version_id in firsts or version_id not in sets.parents
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from memonger.errors import NetError
 from memonger.net.arguments import int_argument
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import schema
-from memonger.net.subnets import Operands, operands
+from memonger.net.subnets import Operands, net_operands
 
 EXTERNAL = -1
 
@@ -93,8 +94,15 @@ def _starts_gradient(op: OperatorDef) -> bool:
     )
 
 
-def analyse(net: NetDef) -> DefUse:
+def analyse(net: NetDef, touched: Iterable[Operands] | None = None) -> DefUse:
     """Return the def-use of a net.
+
+    Parameters
+    ----------
+    net
+        The net.
+    touched
+        What `net_operands` yields for it, where that is known.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def analyse(net: NetDef) -> DefUse:
     >>> [(v.blob, v.writer, v.readers) for v in analyse(net).versions]
     [('x', -1, [0]), ('a', 0, [1]), ('a', 1, [2]), ('y', 2, [])]
     """
-    return _Analysis(net).run()
+    return _Analysis(net).run(net_operands(net) if touched is None else touched)
 
 
 class _Analysis:
@@ -127,77 +135,68 @@ class _Analysis:
     def __init__(self, net: NetDef) -> None:
         self.net = net
         self.declared = frozenset(net.external_input)
-        self.outer = {name for op in net.op for name in (*op.input, *op.output)}
-        self.outer.update(net.external_input, net.external_output)
         self.versions: list[Version] = []
         self.last: dict[str, int] = {}
 
-    def run(self) -> DefUse:
+    def run(self, touched: Iterable[Operands]) -> DefUse:
         for name in self.net.external_input:
             if name not in self.last:
                 self._new(name, EXTERNAL)
-        touched, reads, writes, controls = [], [], [], []
-        for index, op in enumerate(self.net.op):
-            if not op.type:
+        operands, reads, writes, controls = [], [], [], []
+        for index, names in enumerate(touched):
+            if not names.type:
                 raise NetError(f"operator {index} has no type")
-            try:
-                names = operands(op, self.outer)
-            except NetError as error:
-                raise NetError(f"operator {index} ({op.type}): {error}") from None
-            touched.append(names)
+            operands.append(names)
             reads.append(self._read(index, names))
-            controls.append(self._control(index))
-            writes.append(self._write(index, names))
+            controls.append(self._control(index, names) if names.controls else ())
+            writes.append(self._write(index, names, reads[-1]))
         for name in self.net.external_output:
             if name not in self.last:
                 raise NetError(f"external output {name!r} is never written")
         external = tuple(v.blob for v in self.versions if v.writer == EXTERNAL)
-        return DefUse(self.versions, touched, reads, writes, controls, external, self.last)
+        return DefUse(self.versions, operands, reads, writes, controls, external, self.last)
 
     def _read(self, index: int, names: Operands) -> dict[str, int]:
+        versions, last = self.versions, self.last
         found: dict[str, int] = {}
         for name in names.reads:
-            version = self.last.get(name)
+            version = last.get(name)
             if version is None:
                 if name in names.undeclared:  # a temporary of a net inside, written there first
                     continue
                 if self.declared:
-                    kind = self.net.op[index].type
                     raise NetError(
-                        f"operator {index} ({kind}) reads {name!r}, which no operator before it "
-                        "writes and the net does not declare as external input"
+                        f"operator {index} ({names.type}) reads {name!r}, which no operator before "
+                        "it writes and the net does not declare as external input"
                     )
                 version = self._new(name, EXTERNAL)
-            self.versions[version].readers.append(index)
+            versions[version].readers.append(index)
             found[name] = version
         for name in names.partial:  # what may stay in place is read
-            if name in self.last and name not in found:
-                found[name] = self.last[name]
-                self.versions[found[name]].readers.append(index)
+            if name in last and name not in found:
+                found[name] = last[name]
+                versions[found[name]].readers.append(index)
         return found
 
-    def _control(self, index: int) -> tuple[int, ...]:
-        found = []
-        for name in self.net.op[index].control_input:
+    def _control(self, index: int, names: Operands) -> tuple[int, ...]:
+        for name in names.controls:
             if name not in self.last:
-                kind = self.net.op[index].type
                 raise NetError(
-                    f"operator {index} ({kind}) waits for control input {name!r}, which no "
+                    f"operator {index} ({names.type}) waits for control input {name!r}, which no "
                     "operator before it writes: unknown, or a cycle"
                 )
-            found.append(self.last[name])
-        return tuple(found)
+        return tuple(self.last[name] for name in names.controls)
 
-    def _write(self, index: int, names: Operands) -> dict[str, int]:
+    def _write(self, index: int, names: Operands, reads: Mapping[str, int]) -> dict[str, int]:
+        versions = self.versions
         written = {}
-        in_place = {*names.reads, *names.partial}
         for name in names.writes:
-            previous = self.last.get(name) if name in in_place else None
-            written[name] = self._new(name, index, previous)
+            written[name] = self.last[name] = len(versions)
+            versions.append(Version(name, index, [], reads.get(name)))
         return written
 
-    def _new(self, name: str, writer: int, previous: int | None = None) -> int:
-        self.versions.append(Version(name, writer, [], previous))
+    def _new(self, name: str, writer: int) -> int:
+        self.versions.append(Version(name, writer, []))
         self.last[name] = len(self.versions) - 1
         return self.last[name]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf import text_format
 
 from memonger.errors import NetError
 from memonger.net.netdef_pb2 import Argument, NetDef, OperatorDef
-from memonger.net.schema import Scope, schema
+from memonger.net.schema import SCHEMAS, Scope, schema
 
 # Older exporters write a step net as text into the string field of these arguments.
 _NET_ARGUMENTS = frozenset(
@@ -56,6 +57,11 @@ def has_nets(op: OperatorDef) -> bool:
     return False
 
 
+def is_nested(op: OperatorDef) -> bool:
+    """Return whether an operator carries nets, or is of a type that does."""
+    return schema(op.type).scope is not None or has_nets(op)
+
+
 def inner_operators(op: OperatorDef) -> Iterator[OperatorDef]:
     """Yield the operators of all nets inside an operator, at any depth."""
     pending = [net for arg in op.arg for net in nets_of(arg)]
@@ -83,9 +89,12 @@ def all_names(net: NetDef) -> set[str]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class Operands:
-    """The blobs of the outer net that one operator touches, each name once, in a fixed order.
+class Operands(NamedTuple):
+    """What one operator does with the blobs of its net.
+
+    It is read out of the message once, because attributes of messages are slow. ``inputs``,
+    ``outputs`` and ``controls`` are as they stand; the others name each blob once, in a fixed
+    order.
 
     Parameters
     ----------
@@ -98,12 +107,24 @@ class Operands:
     partial
         Those of ``writes`` that may keep an older value, or a part of it: nets inside write them
         under a condition.
+    inputs, outputs, controls
+        Inputs, outputs and control inputs of the operator.
+    type
+        Its type.
+    plain
+        Whether there is nothing else to know of it: no nets inside, and no entry of its type in
+        `memonger.net.schema.SCHEMAS`. So it is with nearly all operators.
     """
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     undeclared: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    type: str = ""
+    plain: bool = False
 
 
 def operands(op: OperatorDef, outer: Collection[str]) -> Operands:
@@ -121,24 +142,66 @@ def operands(op: OperatorDef, outer: Collection[str]) -> Operands:
     NetError
         If a net inside the operator cannot be parsed.
     """
-    reads = tuple(dict.fromkeys(op.input))
-    writes = tuple(dict.fromkeys(op.output))
-    if schema(op.type).scope is None and not has_nets(op):
-        return Operands(reads, writes)
+    found = _declared(op)
+    return found if found.plain or not is_nested(op) else _with_nets(found, op, outer)
+
+
+def net_operands(net: NetDef) -> Iterator[Operands]:
+    """Yield the operands of every operator of a net.
+
+    Raises
+    ------
+    NetError
+        If a net inside an operator cannot be parsed; names the operator.
+    """
+    outer: set[str] = set()
+    for index, op in enumerate(net.op):
+        found = _declared(op)
+        if not found.plain and is_nested(op):
+            if not outer:  # few nets need it
+                outer = {name for other in net.op for name in (*other.input, *other.output)}
+                outer.update(net.external_input, net.external_output)
+            try:
+                found = _with_nets(found, op, outer)
+            except NetError as error:
+                raise NetError(f"operator {index} ({op.type}): {error}") from None
+        yield found
+
+
+def _declared(op: OperatorDef) -> Operands:
+    """Return what the inputs and outputs of an operator say."""
+    op_type, inputs, outputs = op.type, tuple(op.input), tuple(op.output)
+    return Operands(
+        reads=_once(inputs),
+        writes=_once(outputs),
+        inputs=inputs,
+        outputs=outputs,
+        controls=tuple(op.control_input or ()),
+        type=op_type,
+        plain=op_type not in SCHEMAS and not has_nets(op),
+    )
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names if len(set(names)) == len(names) else tuple(dict.fromkeys(names))
+
+
+def _with_nets(found: Operands, op: OperatorDef, outer: Collection[str]) -> Operands:
+    """Return the operands of an operator with what the nets inside it touch."""
     effects = _effects(op)
-    declared = {*reads, *writes}
+    declared = {*found.reads, *found.writes}
     undeclared = [
         name
         for name in dict.fromkeys([*effects.reads, *effects.writes])
         if name in outer and name not in declared
     ]
     visible = declared.union(undeclared)
-    all_writes = tuple(name for name in effects.writes if name in visible)
-    return Operands(
-        tuple(name for name in effects.reads if name in visible),
-        all_writes,
-        tuple(undeclared),
-        tuple(name for name in all_writes if name not in effects.surely),
+    writes = tuple(name for name in effects.writes if name in visible)
+    return found._replace(
+        reads=tuple(name for name in effects.reads if name in visible),
+        writes=writes,
+        undeclared=tuple(undeclared),
+        partial=tuple(name for name in writes if name not in effects.surely),
     )
 
 
@@ -158,7 +221,7 @@ class _Effects:
 def _effects(op: OperatorDef) -> _Effects:
     traits = schema(op.type)
     found = _Effects(dict.fromkeys(op.input), dict.fromkeys(op.output), {})
-    if traits.scope is None and not has_nets(op):
+    if not is_nested(op):
         found.surely = dict.fromkeys(op.output)
         return found
     if traits.scope is Scope.BOUND:  # nets inside have names of their own, and may write or not

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.renames import RENAME, gradient_pairs, renamed_names
 from memonger.net.schema import Scope, schema
-from memonger.net.subnets import has_nets, is_text_net, local_names, nets_of
+from memonger.net.subnets import is_nested, is_text_net, local_names, nets_of
 
 
 def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes:
@@ -17,13 +17,10 @@ def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes
     an outer blob is named in a net inside, or in an argument, its position stands instead;
     ``undeclared`` are the outer blobs that only nets inside name.
     """
-    copy = OperatorDef()
-    copy.CopyFrom(op)
-    for field in ("input", "output", "control_input"):
-        copy.ClearField(field)
+    if not is_nested(op):
+        return without_blobs(op)
+    copy = _without_blobs(op)
     traits = schema(op.type)
-    if traits.scope is None and not has_nets(op):
-        return copy.SerializeToString(deterministic=True)
     positions = _positions(op, undeclared)
     local = local_names(op)
     inner = {name: new for name, new in positions.items() if name not in local}
@@ -42,6 +39,20 @@ def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes
             del kept.nets[:]
             kept.nets.extend(_canonical_net(net, inner) for net in nets_of(arg))
     return copy.SerializeToString(deterministic=True)
+
+
+def without_blobs(op: OperatorDef) -> bytes:
+    """Return an operator without its inputs, outputs and control inputs, as bytes."""
+    return _without_blobs(op).SerializeToString(deterministic=True)
+
+
+def _without_blobs(op: OperatorDef) -> OperatorDef:
+    copy = OperatorDef()
+    copy.CopyFrom(op)
+    copy.ClearField("input")
+    copy.ClearField("output")
+    copy.ClearField("control_input")
+    return copy
 
 
 def derived_names(op: OperatorDef) -> dict[str, int]:

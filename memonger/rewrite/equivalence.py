@@ -10,7 +10,6 @@ the nets are interchangeable, run after run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
@@ -18,9 +17,14 @@ from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
 from memonger.net.hazards import Hazard, HazardKind, hazards
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import is_sequential, schema
-from memonger.net.subnets import Operands, has_nets, inner_operators, operands
-from memonger.rewrite.canonical import canonical_operator, derived_gradients, derived_names
-from memonger.rewrite.memory import Memory, Value, has_views
+from memonger.net.subnets import Operands, inner_operators, is_nested, net_operands
+from memonger.rewrite.canonical import (
+    canonical_operator,
+    derived_gradients,
+    derived_names,
+    without_blobs,
+)
+from memonger.rewrite.memory import Memory, Value, makes_views
 
 
 def verify_equivalence(
@@ -28,6 +32,8 @@ def verify_equivalence(
     rewritten: NetDef,
     outputs: Iterable[str] | None = None,
     order: Sequence[int] | None = None,
+    *,
+    def_use: DefUse | None = None,
 ) -> None:
     """Check that a rewritten net computes the same as the original one.
 
@@ -41,6 +47,8 @@ def verify_equivalence(
     order
         Operator ``i`` of the rewritten net stands for operator ``order[i]`` of the original; by
         default for operator ``i``.
+    def_use
+        Def-use of the original, where it is known.
 
     Raises
     ------
@@ -56,41 +64,39 @@ def verify_equivalence(
     holds in every schedule and no parallelism is lost. Near-linear for sequential nets.
     """
     _compare_headers(original, rewritten)
-    def_use = analyse(original)
+    if def_use is None:
+        def_use = analyse(original)
     wanted = outputs_of(original, def_use) if outputs is None else tuple(outputs)
     kept = tuple(dict.fromkeys([*def_use.external, *original.external_input, *wanted]))
     positions = range(len(original.op)) if order is None else order
     if order is not None and sorted(order) != list(range(len(original.op))):
         raise EquivalenceError("the order is no permutation of the operators")
     memory, other = Memory(), Memory()
-    for _ in range(2 if has_views(original) else 1):
-        records = _execute(original, def_use, memory)
-        _compare(original, rewritten, records, positions, def_use.operands, other)
+    views = any(map(makes_views, def_use.operands))
+    for _ in range(2 if views else 1):
+        records = _execute(def_use, memory)
+        renamed = _compare(original, rewritten, records, positions, def_use.operands, other)
         for blob in kept:
             if memory.value(blob) != other.value(blob):
                 raise EquivalenceError(f"blob {blob!r} ends with another value")
     if not is_sequential(original.type):
-        _compare_schedules(original, rewritten, positions)
+        _compare_schedules(def_use, analyse(rewritten, renamed), positions, views=views)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What one operator of the original sees: values, memory pattern, control inputs."""
-
-    reads: list[Value]
-    pattern: tuple[int, ...]
-    waits: list[Value]
-    number: int
+# What one operator of the original sees: the values that it reads, its memory pattern, the values
+# of its control inputs; and the number of the first value that it writes. No class: it is made for
+# every operator, and the garbage collector does not track tuples of numbers and names.
+_Record = tuple[tuple[Value, ...], tuple[int, ...], tuple[Value, ...], int]
 
 
-def _execute(net: NetDef, def_use: DefUse, memory: Memory) -> list[_Record]:
+def _execute(def_use: DefUse, memory: Memory) -> list[_Record]:
     """Execute the original once, on the memory as it is."""
     records = []
     number = 0
-    for op, touched in zip(net.op, def_use.operands, strict=True):
-        waits = [memory.value(name) for name in op.control_input]
-        records.append(_Record(memory.read(touched), memory.pattern(op), waits, number))
-        memory.execute(op, touched, number)
+    for touched in def_use.operands:
+        waits = memory.values(touched.controls)
+        records.append((memory.read(touched), memory.pattern(touched), waits, number))
+        memory.execute(touched, number)
         number += len(touched.writes)
     return records
 
@@ -102,37 +108,47 @@ def _compare(
     order: Sequence[int],
     operands_of: Sequence[Operands],
     memory: Memory,
-) -> None:
-    """Execute the rewritten net once, and compare what each operator sees."""
-    outer = _names(rewritten)
+) -> list[Operands]:
+    """Execute the rewritten net once, and compare what each operator sees.
+
+    Returns the operands of its operators if it runs in parallel: then there is more to be checked.
+    """
     parallel = not is_sequential(original.type)
-    for position, new in enumerate(rewritten.op):
-        index = order[position]
-        op, touched, record = original.op[index], operands_of[index], records[index]
-        renamed = operands(new, outer)
+    ops = list(original.op)
+    found = []
+    pairs = zip(rewritten.op, net_operands(rewritten), strict=True)
+    for index, (new, renamed) in zip(order, pairs, strict=True):
+        op, touched = ops[index], operands_of[index]
+        reads, pattern, waits, number = records[index]
         _compare_operators(index, op, new, touched, renamed)
-        if memory.pattern(new) != record.pattern:
+        if memory.pattern(renamed) != pattern:
             raise EquivalenceError(
                 f"operator {index} ({op.type}) writes in place where the original does not, "
                 "or the other way round"
             )
-        if parallel and [memory.value(name) for name in new.control_input] != record.waits:
+        if parallel and memory.values(renamed.controls) != waits:
             raise EquivalenceError(f"operator {index} ({op.type}) waits for other control inputs")
-        _compare_reads(index, op, record.reads, memory.read(renamed), touched)
-        memory.execute(new, renamed, record.number)
+        _compare_reads(index, reads, memory.read(renamed), touched)
+        memory.execute(renamed, number)
+        if parallel:
+            found.append(renamed)
+    return found
 
 
-def _compare_schedules(original: NetDef, rewritten: NetDef, order: Sequence[int]) -> None:
+def _compare_schedules(
+    original: DefUse, rewritten: DefUse, order: Sequence[int], *, views: bool
+) -> None:
     """Check that what holds in program order holds in every schedule of a parallel net."""
-    for hazard in added_dependencies(original, rewritten, order):
+    clocks = clocks_of(original)
+    for hazard in _added(original, clocks, rewritten, order):
         raise EquivalenceError(
             f"operator {order[hazard.after]} now waits for operator {order[hazard.before]} "
             f"({hazard.kind}, blob {hazard.blob!r}), which the original does not imply"
         )
-    if not has_views(original):
+    if not views:
         return
-    known = {(race.before, race.after) for race in view_races(original)}
-    for race in view_races(rewritten):
+    known = {(race.before, race.after) for race in _view_races(original, clocks)}
+    for race in _view_races(rewritten, clocks_of(rewritten)):
         if (order[race.before], order[race.after]) not in known:
             raise EquivalenceError(
                 f"operator {race.after} overwrites memory under {race.blob!r} that operator "
@@ -149,13 +165,18 @@ def added_dependencies(
     only nets inside operators name is no dependency for an executor: two operators of the
     original that race for it may go on doing so.
     """
-    def_use = analyse(original)
-    clocks = clocks_of(def_use)
-    races = {(hazard.before, hazard.after) for hazard in hazards(def_use)}
     positions = range(len(original.op)) if order is None else order
-    for hazard in hazards(analyse(rewritten)):
-        pair = positions[hazard.before], positions[hazard.after]
-        if not clocks.precedes(*pair) and pair not in races:
+    def_use = analyse(original)
+    yield from _added(def_use, clocks_of(def_use), analyse(rewritten), positions)
+
+
+def _added(
+    original: DefUse, clocks: VectorClocks, rewritten: DefUse, order: Sequence[int]
+) -> Iterator[Hazard]:
+    races = {(hazard.before, hazard.after) for hazard in hazards(original)}
+    for hazard in hazards(rewritten):
+        pair = order[hazard.before], order[hazard.after]
+        if pair not in races and not clocks.precedes(*pair):
             yield hazard
 
 
@@ -166,26 +187,28 @@ def view_races(net: NetDef) -> Iterator[Hazard]:
     follows on the memory that the first one leaves: views outlive a run.
     """
     def_use = analyse(net)
-    clocks = clocks_of(def_use)
+    return _view_races(def_use, clocks_of(def_use))
+
+
+def _view_races(def_use: DefUse, clocks: VectorClocks) -> Iterator[Hazard]:
     memory = Memory()
     for _ in range(2):
-        yield from _races_of_a_run(net, def_use, clocks, memory)
+        yield from _races_of_a_run(def_use, clocks, memory)
 
 
-def _races_of_a_run(
-    net: NetDef, def_use: DefUse, clocks: VectorClocks, memory: Memory
-) -> Iterator[Hazard]:
+def _races_of_a_run(def_use: DefUse, clocks: VectorClocks, memory: Memory) -> Iterator[Hazard]:
     users: dict[object, list[int]] = {}  # memory -> the operators on it since the last write
     writers: dict[object, int] = {}
-    for index, (op, touched) in enumerate(zip(net.op, def_use.operands, strict=True)):
+    for index, touched in enumerate(def_use.operands):
         for name in touched.reads:
             cell = memory.cell(name)
             writer = writers.get(cell, EXTERNAL)
             if writer != EXTERNAL and not clocks.precedes(writer, index):
                 yield Hazard(writer, index, HazardKind.RAW, name)
             users.setdefault(cell, []).append(index)
-        memory.execute(op, touched, 0)
-        views = {op.output[output] for output, _ in schema(op.type).aliases if op.output}
+        memory.execute(touched, 0)
+        aliases = schema(touched.type).aliases
+        views = {touched.outputs[output] for output, _ in aliases if touched.outputs}
         for name in touched.writes:
             cell = memory.cell(name)
             if name not in views:  # a view is made without writing to its memory
@@ -194,12 +217,6 @@ def _races_of_a_run(
                         yield Hazard(user, index, HazardKind.WAR, name)
                 users[cell] = []
                 writers[cell] = index
-
-
-def _names(net: NetDef) -> set[str]:
-    names = {name for op in net.op for name in (*op.input, *op.output)}
-    names.update(net.external_input, net.external_output)
-    return names
 
 
 def _compare_headers(original: NetDef, rewritten: NetDef) -> None:
@@ -215,19 +232,31 @@ def _compare_headers(original: NetDef, rewritten: NetDef) -> None:
 def _compare_operators(
     index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
 ) -> None:
+    if len(touched.inputs) != len(renamed.inputs) or len(touched.outputs) != len(renamed.outputs):
+        raise EquivalenceError(
+            f"operator {index} ({op.type}) has another number of inputs or outputs"
+        )
+    if touched.plain and renamed.plain:
+        same = without_blobs(op) == without_blobs(new)
+    else:
+        one = canonical_operator(op, touched.undeclared)
+        same = one == canonical_operator(new, renamed.undeclared)
+    if not same:
+        raise EquivalenceError(
+            f"operator {index} ({op.type}) has another type, argument, device, engine or inner net"
+        )
+    if not touched.plain:
+        _compare_names(index, op, new, touched, renamed)
+
+
+def _compare_names(
+    index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
+) -> None:
+    """Check what an operator makes of the names themselves."""
     where = f"operator {index} ({op.type})"
-    if len(op.input) != len(new.input) or len(op.output) != len(new.output):
-        raise EquivalenceError(f"{where} has another number of inputs or outputs")
-    one = canonical_operator(op, touched.undeclared)
-    if one != canonical_operator(new, renamed.undeclared):
-        raise EquivalenceError(f"{where} has another type, argument, device, engine or inner net")
-    if _needs_names(op):
-        for one_names, other_names in (
-            (touched.reads, renamed.reads),
-            (touched.writes, renamed.writes),
-        ):
-            if one_names != other_names:
-                raise EquivalenceError(f"{where} must keep the names of its blobs")
+    same = touched.reads == renamed.reads and touched.writes == renamed.writes
+    if not same and _needs_names(op):
+        raise EquivalenceError(f"{where} must keep the names of its blobs")
     if schema(op.type).derives_gradients:
         expected, found = derived_names(op), derived_names(new)
         for name, position in expected.items():
@@ -240,16 +269,16 @@ def _compare_operators(
 def _needs_names(op: OperatorDef) -> bool:
     """Return whether blobs must keep their names: keys of files, or held on to in nets inside."""
     return schema(op.type).named or (
-        has_nets(op) and any(schema(inner.type).holds_on for inner in inner_operators(op))
+        is_nested(op) and any(schema(inner.type).holds_on for inner in inner_operators(op))
     )
 
 
 def _compare_reads(
-    index: int, op: OperatorDef, values: list[Value], new: list[Value], touched: Operands
+    index: int, values: tuple[Value, ...], new: tuple[Value, ...], touched: Operands
 ) -> None:
     if values == new:
         return
     names = [*touched.reads, *touched.partial]
     differing = [name for name, one, two in zip(names, values, new, strict=False) if one != two]
     what = repr(differing[0]) if differing else "its nets"
-    raise EquivalenceError(f"operator {index} ({op.type}) reads another value of {what}")
+    raise EquivalenceError(f"operator {index} ({touched.type}) reads another value of {what}")

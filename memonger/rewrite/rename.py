@@ -9,10 +9,10 @@ from google.protobuf import text_format
 from memonger.net.netdef_pb2 import Argument, NetDef, OperatorDef
 from memonger.net.renames import RENAME
 from memonger.net.schema import Scope, schema
-from memonger.net.subnets import has_nets, is_text_net, local_names, parse_text_net
+from memonger.net.subnets import has_nets, is_nested, is_text_net, local_names, parse_text_net
 
 
-def rename_operator(op: OperatorDef, names: Mapping[str, str]) -> None:
+def rename_operator(op: OperatorDef, names: Mapping[str, str], *, plain: bool = False) -> None:
     """Rename the blobs that an operator touches, in the operator itself.
 
     Parameters
@@ -21,6 +21,8 @@ def rename_operator(op: OperatorDef, names: Mapping[str, str]) -> None:
         The operator; it is changed.
     names
         Old name -> new name, for its inputs and outputs. Names that are missing stay.
+    plain
+        Whether it is known to be `memonger.net.subnets.Operands.plain`.
 
     Notes
     -----
@@ -29,16 +31,17 @@ def rename_operator(op: OperatorDef, names: Mapping[str, str]) -> None:
     operators that derive the name of a gradient, ``<old name>.rename`` arguments, which tell a
     real Caffe2 where the blob is now.
     """
-    traits = schema(op.type)
-    nets = traits.scope is not None or has_nets(op)
-    touched = names if nets else (*op.input, *op.output)  # `names` may be those of a whole net
-    changed = {old: names[old] for old in touched if names.get(old, old) != old}
+    for field in (op.input, op.output):
+        old = field[:]
+        new = [names.get(name, name) for name in old]
+        if new != old:
+            field[:] = new
+    if plain or not is_nested(op):
+        return
+    changed = {old: new for old, new in names.items() if old != new}  # maybe those of a whole net
     if not changed:
         return
-    op.input[:] = [changed.get(name, name) for name in op.input]
-    op.output[:] = [changed.get(name, name) for name in op.output]
-    if not nets:
-        return
+    traits = schema(op.type)
     if traits.scope is not Scope.BOUND:  # nets bound by index do not know outer names
         local = local_names(op)
         inner = {old: new for old, new in changed.items() if old not in local}

@@ -182,6 +182,14 @@ def test_no_race_appears_where_a_view_outlives_a_name(large):
     assert races(optimize(model, sizes={**ones(model), large: 8}).net) == []
 
 
+def test_a_name_that_orders_what_is_done_through_a_view_stays():
+    """Operator 4 reads ``a`` after operator 3 has written it as ``v``: it waits for ``b`` only."""
+    text = "Relu x > p; Tanh p > a; Alias a > v; Add v x > v b; Tanh a > b; Copy v > q; Add b q > y"
+    model = net(text, kind="dag")
+    assert races(model) == []
+    assert races(optimize(model, sizes={**ones(model), "p": 8, "q": 8}).net) == []
+
+
 def test_an_operator_without_a_required_field_is_an_error_of_the_net():
     model = net("Relu x > a; Tanh a > b; Copy b > y")
     model.op[1].arg.add(name="q").qtensors.add(dims=[1])
