@@ -223,10 +223,10 @@ def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dic
         yield size, dict(zip(change, accumulate(change.values()), strict=True))
 
 
-def certified_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
-    """Return the bound that the plan's certificate proves."""
+def certified_bound(plan: Json, certificate: Json, buffers: Buffers, given: Json) -> int:
+    """Return the bound that the plan's certificate proves, with the pairs that are given."""
     require(certificate["format"] == "memonger-certificate/1", "unknown certificate format")
-    early = {taken for taken, _ in pairs_in_place(plan, buffers)}  # count one operator less
+    early = {taken for taken, _ in pairs_in_place(given, buffers)}  # count one operator less
     buffers = {n: (size, start, end - (n in early)) for n, (size, start, end) in buffers.items()}
     parts, devices, total = {"": certificate}, {}, 0
     if certificate["kind"] == "by-device":  # devices never share: bounds add up
@@ -270,7 +270,7 @@ def check(plan: Json, problem: Json | None = None) -> str:
     require(fits, f"{plan['status']!r} is claimed with the bound {bound} and the cost {cost}")
     if plan.get("certificate") is None:
         return f"valid plan of {cost} bytes; the bound {bound} has no certificate"
-    proven = certified_bound(plan, plan["certificate"], buffers)
+    proven = certified_bound(plan, plan["certificate"], buffers, problem or plan)
     require(proven >= bound, f"the certificate proves {proven} bytes, {bound} are claimed")
     proof = "that no plan costs less" if proven == cost else f"a bound of {proven}"
     return f"valid plan of {cost} bytes; the certificate proves {proof}"

@@ -394,7 +394,7 @@ def report(
         for variant, difference in row["variants"].items():
             if variant in case.judged:
                 same, expected = difference is None, case.judged[variant][1]
-                judged["the same" if expected else "another result", same == expected] += 1
+                judged["gave the same" if expected else "went wrong", same == expected] += 1
                 if same != expected:
                     differing.append(f"{case.name}, {variant}: judged otherwise than recorded")
                 continue
@@ -415,8 +415,8 @@ def report(
         f"rewritten nets identical in two runs, {total['differ']} not.",
         "",
         *(
-            f"* results of Caffe2's own memonger, recorded as {recording}: {count} "
-            f"{'judged so here' if agrees else 'JUDGED OTHERWISE HERE'}"
+            f"* {count} results of Caffe2's own memonger that {recording} when they were recorded "
+            f"{'do so here too' if agrees else 'DO NOT DO SO HERE'}"
             for (recording, agrees), count in sorted(judged.items())
         ),
         "",

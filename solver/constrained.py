@@ -12,14 +12,16 @@ from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import SHARING, Outcome, Progress, Run
 from memonger.result import Proof, Status
+from memonger.rules import Rules
 from memonger.solver.binpacking import BinPackingModel
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.chains import conflict_cliques, conflicts, order_matrix
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.core import Core
 from memonger.solver.cpsat import run_cpsat
-from memonger.solver.parallel import MAX_BUFFERS, respects_program_order
+from memonger.solver.parallel import MAX_ENUMERATED, respects_program_order
 from memonger.solver.presolve import gap_fixing
+from memonger.solver.stages import WARM_STARTS
 from memonger.verify import verify_sharing
 
 # Above these, the model would take longer to build than it is worth: literals in cliques, in all
@@ -57,7 +59,8 @@ def solve_by_bins(problem: Problem, run: Run, known: SharingPlan | None) -> Outc
 
     def report(objective: int | None, proven: int) -> None:
         nonlocal best, bound
-        best = objective if best is None else min(best, objective or best)
+        if objective is not None:
+            best = objective if best is None else min(best, objective)
         bound = max(bound, proven)
         run.report(Progress(best, bound, run.deadline.elapsed()))
 
@@ -96,18 +99,18 @@ def _model(core: Core, run: Run, cost: int) -> BinPackingModel | None:
         return None
     model = BinPackingModel(core.groups, limits, cliques, min(bins, int(limits.high[-1])))
     model.add_rules(rules)
+    model.add_rules(Rules(apart=tuple(_late_conflicts(core.problem))))
     return model
 
 
 def _cliques(core: Core) -> list[Sequence[int]] | None:
-    """Return sets of groups that conflict pairwise and hold all conflicts."""
+    """Return sets of groups that conflict pairwise and hold all conflicts of groups."""
     problem, groups = core.problem, core.groups
-    group_of = {i: g for g, members in enumerate(groups.members) for i in members}
     if problem.vector_time is None:
-        late = [sorted({group_of[i] for i in pair}) for pair in _late_conflicts(problem)]
-        return [*maximal_cliques(groups, range(len(groups))), *late]
-    if len(problem) > MAX_BUFFERS:
+        return [*maximal_cliques(groups, range(len(groups)))]
+    if len(problem) > MAX_ENUMERATED:
         return None
+    group_of = {i: g for g, members in enumerate(groups.members) for i in members}
     before = order_matrix(problem)
     if not respects_program_order(problem, before):
         return None
@@ -117,7 +120,8 @@ def _cliques(core: Core) -> list[Sequence[int]] | None:
 def _late_conflicts(problem: Problem) -> list[tuple[int, int]]:
     """Return conflicts at the last operator of buffers that may be taken over there.
 
-    The groups free such buffers one operator earlier, for all buffers that begin there.
+    The groups free such buffers one operator earlier, for all buffers that begin there. As pairs
+    of buffers: groups hold buffers that begin at several operators.
     """
     return [
         (taken, other)
@@ -130,9 +134,10 @@ def _late_conflicts(problem: Problem) -> list[tuple[int, int]]:
 def solve_with_rules(problem: Problem, run: Run) -> Outcome:
     """Solve a problem with rules; a heuristic's plan that happens to keep them is the start."""
     best, least = run.hint, math.inf if run.hint is None else run.hint.cost(problem)
-    for algorithm in SHARING:
+    for name in WARM_STARTS:
+        algorithm = SHARING.get(name)
         able = problem.vector_time is None or algorithm.vector_time
-        if algorithm.proves or algorithm.name == "caffe2-dp" or not able or run.deadline.expired:
+        if not able or run.deadline.expired:
             continue
         plan = algorithm.run(problem, run).plan
         try:

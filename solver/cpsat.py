@@ -93,7 +93,8 @@ def run_cpsat(
     code = solver.solve(model, callback)
     if code == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
-    bound = math.ceil(solver.best_objective_bound - 1e-6) if code != cp_model.INFEASIBLE else 0
+    known = code != cp_model.INFEASIBLE and math.isfinite(solver.best_objective_bound)
+    bound = math.ceil(solver.best_objective_bound - 1e-6) if known else 0
     return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
 
 

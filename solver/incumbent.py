@@ -27,6 +27,8 @@ class Incumbent:
         The best bound in bytes, and what proves it.
     solve_seconds
         Time spent in solvers.
+    interrupted
+        Whether a search was broken off by Ctrl-C, which CP-SAT takes for itself.
     """
 
     def __init__(self, problem: Problem, run: Run) -> None:
@@ -40,6 +42,7 @@ class Incumbent:
         self.proof: Proof | None = None
         self.certificate: Certificate | None = None
         self.solve_seconds = 0.0
+        self.interrupted = False
 
     @property
     def closed(self) -> bool:

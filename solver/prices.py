@@ -106,26 +106,32 @@ class Prices:
         return int(total)
 
 
-def exact_prices(groups: Groups, limits: Limits, lp: ClassLp, duals: FloatArray) -> Prices:
+def exact_prices(groups: Groups, limits: Limits, lp: ClassLp, duals: FloatArray) -> Prices | None:
     """Return the duals of a solved relaxation as integers.
 
     The price of a clique is the step of the chain's duals there. Rounding is to the nearest: any
-    prices give a bound, these give one within less than a unit as a rule.
+    prices give a bound, these give one within less than a unit as a rule. ``None`` for duals that
+    are no numbers, or out of all proportion.
     """
     most = int(groups.steps @ np.maximum(limits.high, 1)) // groups.gcd + 1
     scale = 1 << max(0, min(MAX_SCALE_BITS, MAX_BITS - most.bit_length()))
+    ladder = np.abs(duals[len(duals) - len(groups.sizes) :]) * scale
+    if not np.isfinite(duals).all() or ladder.max(initial=0.0) >= 2.0**MAX_BITS:
+        return None
     num_classes = len(groups.sizes)
     cliques = [np.zeros(0, dtype=np.int64)] * num_classes
     values = [np.zeros(0, dtype=np.int64)] * num_classes
     sums = np.zeros(num_classes, dtype=np.int64)
     for chain in lp.chains:
         own = duals[chain.row : chain.row + len(chain.cliques)]
-        price = np.rint((np.append(own[1:], 0.0) - own) * scale).astype(np.int64)
+        steps = np.maximum(0.0, np.append(own[1:], 0.0) - own) * scale
+        if steps.sum() >= 2.0**MAX_BITS:
+            return None
+        price = np.rint(steps).astype(np.int64)
         kept = price > 0
         cliques[chain.kind], values[chain.kind] = chain.cliques[kept], price[kept]
         sums[chain.kind] = int(price[kept].sum())
-    ladder = np.abs(duals[len(duals) - num_classes :])
-    rents = np.maximum(sums, np.rint(ladder * scale).astype(np.int64))
+    rents = np.maximum(sums, np.rint(ladder).astype(np.int64))
     return Prices(scale, tuple(cliques), tuple(values), rents, limits)
 
 

@@ -116,6 +116,8 @@ def relax(
     if solution.status is not LpStatus.SOLVED:
         return None
     prices = exact_prices(groups, limits, lp, solution.duals / scale)
+    if prices is None:
+        return None
     first = len(lp.pairs) + len(groups.sizes)
     missing, nearly = _price(groups, prices, pairs, taken)
     return Relaxation(

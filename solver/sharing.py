@@ -55,7 +55,8 @@ def _close(incumbent: Incumbent) -> None:
         search_in_place(incumbent, core)
     else:
         search(incumbent, core, relaxation)
-    polish(incumbent)
+    if not incumbent.interrupted:
+        polish(incumbent)
 
 
 SHARING.add(

@@ -103,6 +103,11 @@ def _checked(
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
         check_certificate(problem, outcome.certificate, outcome.bound)
+    if outcome.infeasible and run.hint is not None:
+        raise PlanError(
+            f"algorithm {algorithm.name!r} claims that there is no plan, but was given one: this "
+            "is a mistake in memonger"
+        )
     if outcome.infeasible:
         status = Status.INFEASIBLE
     elif outcome.plan is not None:

@@ -49,12 +49,15 @@ class Answer:
         Buffer index -> class, or ``None``.
     seconds
         Time of the search.
+    too_large
+        Whether there was none, as the model would have been too large.
     """
 
     status: Status
     bound: int
     classes: list[int] | None
     seconds: float
+    too_large: bool = False
 
 
 def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
@@ -79,8 +82,8 @@ def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> N
             incumbent.offer(core.plan(problem, placement), "cp-sat")
         incumbent.prove(answer.bound, Proof.CP_SAT)
         if answer.status is not Status.INFEASIBLE:
-            broken_off = answer.seconds < 0.9 * seconds
-            if broken_off or target <= incumbent.bound:
+            incumbent.interrupted = not answer.too_large and answer.seconds < 0.9 * seconds
+            if incumbent.interrupted or target <= incumbent.bound or relaxation is None:
                 return
             target = incumbent.bound  # too large a step: too many plans to tell apart
             continue
@@ -116,7 +119,7 @@ def ask(
         return nothing
     entries = num_entries(groups, reduction.pairs)
     if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
-        return Answer(Status.UNKNOWN, bound, None, 0.0)
+        return Answer(Status.UNKNOWN, bound, None, 0.0, too_large=True)
     model = ClassModel(groups, reduction)
     model.require_cost(bound, target)
     if target == incumbent.cost:

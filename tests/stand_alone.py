@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from memonger.certificate import certificate_from_json
-from memonger.cli.check import _check_for as check_for
+from memonger.cli.check import _for as plan_for
 from memonger.cli.check import _same_buffers as same_buffers
 from memonger.cli.check import check_plan
 from memonger.errors import MemongerError, PlanError
@@ -40,7 +40,7 @@ def own_verdict(plan, problem):
     try:
         claimed = plan_from_json(plan)
         same_buffers(problem, claimed.problem)
-        check_for(problem, claimed)
+        claimed = plan_for(problem, claimed)
         check_plan(claimed)
     except MemongerError:
         return False
@@ -61,7 +61,7 @@ def stand_alone_bound(certificate, problem):
         }
     buffers = {b.name: (b.padded_size, b.start, b.end) for b in problem.buffers}
     try:
-        return CHECKER.certified_bound(plan, certificate, buffers)
+        return CHECKER.certified_bound(plan, certificate, buffers, plan)
     except Exception:  # its command line refuses whatever goes wrong
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -54,7 +55,7 @@ def check(
     if plan is not None:
         expected = options.problem_of(file, shapes, sizes, static, alignment, planned)
         _same_buffers(expected, claimed.problem)
-        _check_for(expected, claimed)
+        claimed = _for(expected, claimed)
     report = check_plan(claimed)
     code = 10 if require_optimal and not report["proven_optimal"] else 0
     if json_output:
@@ -106,15 +107,17 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
     }
 
 
-def _check_for(expected: Problem, claimed: PlanFile) -> None:
-    """Check that the plan is valid for the input: its own pairs and rules may be others."""
+def _for(expected: Problem, claimed: PlanFile) -> PlanFile:
+    """Return the plan as one for the input, once it keeps to its own in-place pairs and rules."""
     from memonger.verify import verify_sharing
 
+    verify_sharing(claimed.problem, claimed.plan)
     shared = {
         buffer.name: number
         for buffer, number in zip(claimed.problem.buffers, claimed.plan.shared, strict=True)
     }
-    verify_sharing(expected, SharingPlan.of(shared[b.name] for b in expected.buffers))
+    plan = SharingPlan.of(shared[buffer.name] for buffer in expected.buffers)
+    return replace(claimed, problem=expected, plan=plan)
 
 
 def _same_buffers(expected: Problem, planned: Problem) -> None:

@@ -51,8 +51,11 @@ def solve(
     ] = None,
     in_place: Annotated[
         bool,
-        typer.Option("--in-place", help="Let buffers take over others where the problem says so."),
-    ] = False,
+        typer.Option(
+            "--in-place/--no-in-place",
+            help="Whether buffers may take over others where the problem says so.",
+        ),
+    ] = True,
     max_buffers: Annotated[
         int | None,
         typer.Option(
@@ -140,4 +143,6 @@ def _print(file: str, total: int, result: Result, capacity: int | None, answer: 
 def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[int, str]:
     if objective is not None and objective <= capacity:
         return code, "yes"
+    if code == 4:
+        return code, "no, proven"
     return (4, "no, proven") if bound > capacity else (5, "unknown")

@@ -49,27 +49,27 @@ def test_json_lines(memonger, loose):
     assert last["status"] == "optimal"
 
 
-def test_in_place_is_asked_for(memonger, folder):
+def test_in_place(memonger, folder):
     data = problem_data([(8, 0, 3), (8, 2, 4)])
     data["in_place"] = [["b0", "b1"]]
     pair = write(folder / "pair.json", data)
-    assert memonger("solve", pair, "--json").data["objective"] == 16
-    answer = memonger("solve", pair, "--in-place", "--json", "-o", "plan.json").data
+    assert memonger("solve", pair, "--no-in-place", "--json").data["objective"] == 16
+    answer = memonger("solve", pair, "--json", "-o", "plan.json").data
     assert (answer["objective"], answer["status"]) == (8, "optimal")
     assert memonger("check", pair, "plan.json").code == 0
-    assert (
-        memonger("solve", pair, "--in-place", "--alignment", "64", "--json").data["objective"] == 64
-    )
+    assert memonger("solve", pair, "--alignment", "64", "--json").data["objective"] == 64
 
 
 def test_check_knows_the_pairs(memonger, folder):
+    """A plan is checked for the input: with its pairs, whatever pairs the plan was made with."""
     data = problem_data([(8, 0, 3), (8, 2, 4)])
     plain = write(folder / "plain.json", data)
     pair = write(folder / "pair.json", {**data, "in_place": [["b0", "b1"]]})
-    memonger("solve", pair, "--in-place", "-o", "both.json")
-    memonger("solve", pair, "-o", "none.json")
+    memonger("solve", pair, "-o", "both.json")
+    memonger("solve", pair, "--no-in-place", "-o", "none.json")
     assert memonger("check", pair, "both.json").code == 0
-    assert memonger("check", pair, "none.json").code == 0
+    assert memonger("check", plain, "none.json").code == 0
+    assert "proves 8 bytes, 16 are claimed" in memonger("check", pair, "none.json").is_error(3)
     assert "live at the same time" in memonger("check", plain, "both.json").is_error(3)
 
 
@@ -81,6 +81,8 @@ def test_rules(memonger, loose, folder):
     none = memonger("solve", loose, "--max-buffers", "1", "--json", "-o", "none.json")
     assert (none.code, none.data["status"], none.data["objective"]) == (4, "infeasible", None)
     assert not (folder / "none.json").exists()
+    fits = memonger("solve", loose, "--max-buffers", "1", "--capacity", "99", "--json")
+    assert (fits.code, fits.data["fits"]) == (4, "no, proven")
     assert "infeasible" in memonger("solve", loose, "--max-buffers", "1").out
     assert (
         "cannot keep rules"

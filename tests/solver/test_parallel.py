@@ -121,7 +121,7 @@ def test_bounds_of_program_order_need_its_conflicts(algorithm):
 
 def test_too_many_buffers(monkeypatch):
     monkeypatch.setattr(parallel, "MAX_BUFFERS", 1)
-    monkeypatch.setattr("memonger.solver.constrained.MAX_BUFFERS", 1)
+    monkeypatch.setattr("memonger.solver.constrained.MAX_ENUMERATED", 1)
     rng = random.Random(32)
     for algorithm in EXACT:
         for _ in range(20):

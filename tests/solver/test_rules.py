@@ -9,13 +9,15 @@ import pytest
 from memonger.errors import InputError, PlanError, ProblemError
 from memonger.plan import SharingPlan
 from memonger.problem import Buffer, Problem
-from memonger.registry import SHARING
+from memonger.registry import SHARING, Run
 from memonger.result import Status
 from memonger.rules import Rules
 from memonger.solver import constrained
 from memonger.solver.solve import solve
+from memonger.stop import Deadline
 from memonger.verify import verify_sharing
 from tests import oracles
+from tests.solver.test_in_place import random_in_place
 from tests.strategies import random_problem
 
 ABLE = [algorithm.name for algorithm in SHARING if algorithm.rules]
@@ -136,3 +138,32 @@ def test_models_that_are_too_large_leave_it_open(monkeypatch):
     result = solve(replace(PROBLEM, rules=Rules(apart=((0, 2), (0, 3), (1, 3)))))
     assert result.status in (Status.UNKNOWN, Status.FEASIBLE)
     assert result.bound <= 22
+
+
+def test_rules_and_pairs_in_place():
+    """Conflicts at the last operator of `p` are of buffers: `x` and `y` are of one group.
+
+    Asked of the model itself, as heuristics find most optima before it runs.
+    """
+    rows = (("p", 10, 0, 5), ("o", 10, 4, 9), ("x", 10, 4, 8), ("y", 10, 5, 8))
+    problem = Problem(
+        tuple(Buffer(*row) for row in rows), in_place=((0, 1),), rules=Rules(together=((0, 3),))
+    )
+    outcome = constrained.solve_by_bins(problem, Run(Deadline(None)), None)
+    assert not outcome.infeasible
+    assert outcome.bound == outcome.plan.cost(problem) == best_of(problem) == 30
+
+
+def test_models_of_rules_and_pairs_in_place():
+    rng = random.Random(22)
+    found = Counter()
+    for _ in range(150):
+        problem = random_in_place(rng, rng.randint(3, 7))
+        problem = replace(problem, rules=random_rules(rng, problem))
+        outcome = constrained.solve_by_bins(problem, Run(Deadline(None)), None)
+        best = best_of(problem)
+        found[outcome.infeasible] += 1
+        assert outcome.infeasible == (best is None)
+        if best is not None:
+            assert outcome.bound == outcome.plan.cost(problem) == best
+    assert min(found.values()) > 10
