@@ -119,7 +119,7 @@ def share_grad_blobs(
 
     Where Caffe2's result is right this one needs no more: without shapes no more blobs, nor more
     memory whatever their sizes are; with shapes no more elements. ``optimal`` searches for the
-    least, for ``time_limit`` seconds (by default to the end).
+    least (without shapes the fewest blobs), for ``time_limit`` seconds (by default to the end).
 
     Differs: external outputs survive; ``dont_share_blobs`` keep their names, and what follows
     them still shares; element counts do not overflow; depth has no limit; nets that Caffe2 gives

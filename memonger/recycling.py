@@ -65,7 +65,8 @@ def share_gradients(
         Blob -> bytes, or any other measure; a blob without one counts 1. Without any, the result
         is one that needs no more than Caffe2's **whatever the sizes are**.
     optimal
-        Whether to search for the least memory (without sizes: the fewest shared blobs).
+        Whether to search for the least memory; without sizes for the fewest shared blobs, whatever
+        that means in bytes.
     time_limit
         Seconds for that search.
 

@@ -7,9 +7,8 @@ Imports nothing of memonger, so that nobody has to trust it. Reads a `memonger-p
 or .gz) and works out from its buffers alone whether the plan is valid (buffers that share memory
 are of one device and not live at the same time, or may be in place), what it costs (the sum over
 the shared buffers of their largest member), and what its certificate proves: `threshold_bound`,
-`price_bound`. With a `memonger-problem/1` file, also whether the plan is for that problem; without
-one it is only shown to be consistent with the buffers that it lists itself. Prints one line; exit
-code 0 if everything that the plan claims holds, 3 if not, 2 if a file cannot be read.
+`price_bound`; with a `memonger-problem/1` file, also whether the plan is for that problem. Exit
+code 0 if all that it claims holds, 3 if not or if it is malformed, 2 if a file cannot be read.
 """
 
 import gzip
@@ -285,7 +284,8 @@ def read(path: str) -> Json:
 def main(arguments: list[str]) -> None:
     """Check the files named on the command line."""
     if len(arguments) not in (1, 2) or arguments[0] in ("-h", "--help"):
-        sys.exit(__doc__)
+        print(__doc__)
+        sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
     code = 2
     try:
         files = [read(path) for path in arguments]

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.errors import InputError, NetError, ProblemError, ShapeError
+from memonger.errors import InputError, NetError, PlanError, ProblemError, ShapeError
 from memonger.instances.loading import load, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.net.netdef_pb2 import NetDef
@@ -197,7 +197,7 @@ def read_hint(path: Path, problem: Problem) -> SharingPlan:
     Raises
     ------
     InputError
-        If it cannot be read, or is for other buffers.
+        If it cannot be read, is for other buffers, or breaks a rule of the problem.
     """
     found = load_plan(path)
     shared = {
@@ -209,7 +209,14 @@ def read_hint(path: Path, problem: Problem) -> SharingPlan:
     if missing is not None or len(names) != len(shared):
         detail = f"it does not place {missing!r}" if missing else "it places other buffers besides"
         raise InputError(f"{path}: no plan for this problem: {detail}")
-    return SharingPlan.of(shared[name] for name in names)
+    plan = SharingPlan.of(shared[name] for name in names)
+    from memonger.verify import verify_sharing
+
+    try:
+        verify_sharing(problem, plan)
+    except PlanError as error:
+        raise InputError(f"{path}: no plan for this problem: {error}") from None
+    return plan
 
 
 def given(context: typer.Context) -> dict[str, str]:

@@ -35,7 +35,9 @@ def test_hints_that_do_not_fit(memonger, loose, folder):
     data["sharing"] = dict.fromkeys(data["sharing"], 0)
     write(folder / "wrong.json", data)
     answer = memonger("solve", loose, "--hint", "wrong.json")
-    assert "share memory but are live" in answer.is_error(3)
+    assert "no plan for this problem: buffers" in answer.is_error()
+    broken = memonger("solve", other, "--hint", "short.json", "--max-buffers", "0").is_error()
+    assert "at most 0 are allowed" in broken
 
 
 def test_json_lines(memonger, loose):
