@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.errors import PlanError, ShapeError
-from memonger.net.netdef_pb2 import NetDef, OperatorDef
-from memonger.net.subnets import Operands, net_operands
+from memonger.net.netdef_pb2 import OperatorDef
+from memonger.net.subnets import Operands, operands_of
 
 
 class LiveRange(NamedTuple):
@@ -77,7 +77,7 @@ def compute_ranges(
     defined: dict[str, int] = {}
     used: dict[str, int] = {}
     names: dict[str, None] = {}  # in order of appearance
-    for index, found in enumerate(net_operands(NetDef(op=ops)) if touched is None else touched):
+    for index, found in enumerate(operands_of(list(ops)) if touched is None else touched):
         reads = found.reads + found.partial
         names.update(dict.fromkeys(reads))
         used.update(dict.fromkeys(reads, index))

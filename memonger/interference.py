@@ -174,8 +174,9 @@ def assign(
         How the others are put together.
     """
     pairs = sorted_ranges(ranges)
-    sharable = [pair for pair in pairs if pair[0] not in static]
-    alone = [[pair] for pair in pairs if pair[0] in static]
+    kept = frozenset(static)  # it may be a list, as in Caffe2
+    sharable = [pair for pair in pairs if pair[0] not in kept]
+    alone = [[pair] for pair in pairs if pair[0] in kept]
     if algorithm is AssignmentAlgorithm.GREEDY:
         return compute_assignments_greedy(sharable) + alone
     if algorithm is AssignmentAlgorithm.DYNAMIC_PROGRAMMING:

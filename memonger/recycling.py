@@ -17,7 +17,7 @@ from memonger.graph.storage import storages
 from memonger.heuristics.last_freed import last_freed_first
 from memonger.heuristics.token_walk import token_walk
 from memonger.heuristics.unite import unite
-from memonger.net.defuse import analyse, outputs_of
+from memonger.net.defuse import DefUse, analyse, outputs_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
 from memonger.plan import SharingPlan
@@ -135,9 +135,10 @@ def recycle_inference(
     names = {name for op in net.op for name in (*op.input, *op.output)}
     leading = names.difference(net.external_input, net.external_output)
     walk = _Walk(leading, range(len(net.op)), heads)
-    results = outputs_of(net, analyse(net))
+    def_use = analyse(net)
+    results = outputs_of(net, def_use)
     aim = _Aim(sizes, optimal, time_limit)
-    return _recycle(net, leading - set(static), walk, aim, prefix, results)
+    return _recycle(net, leading - set(static), walk, aim, prefix, results, def_use)
 
 
 def recycle_in_order(net: NetDef, static: Collection[str] = ()) -> NetDef:
@@ -182,7 +183,7 @@ def recycle_in_order(net: NetDef, static: Collection[str] = ()) -> NetDef:
     by_number = sorted(numbers, key=numbers.__getitem__)
     names = dict(zip(by_number, fresh_names(net), strict=False))
     result = apply_sharing(net, def_use, planned, plan, names=names)
-    verify_equivalence(net, result, outputs)
+    verify_equivalence(net, result, outputs, def_use=def_use)
     return result
 
 
@@ -241,17 +242,20 @@ def _recycle(
     aim: _Aim,
     prefix: str,
     keep: Iterable[str],
+    def_use: DefUse | None = None,
 ) -> NetDef:
     """Return a net in which the sharable blobs share memory, whatever the schedule.
 
     The final contents of ``keep`` survive, beside the external ones. Where the net declares no
-    outputs, blobs that nobody reads are results unless they may share.
+    outputs, blobs that nobody reads are results unless they may share. ``def_use`` is that of the
+    net, where it is known.
     """
     work = NetDef()
     work.CopyFrom(net)
     if is_sequential(net.type):
         work.type = "dag"  # plan and verify for any schedule
-    def_use = analyse(work)
+    if def_use is None:
+        def_use = analyse(work)
     results = outputs_of(work, def_use)
     if not net.external_output:
         results = tuple(name for name in results if name not in sharable)

@@ -321,11 +321,11 @@ def main() -> None:
             results[function, family] = rows
             texts = [row["text"] for row in rows]
             print(function, family, *texts, file=sys.stderr, flush=True)
-    report = markdown(results, options.operators, options.limit)
+            report = markdown(results, options.operators, options.limit)
+            if options.output is not None:  # what is measured survives an interruption
+                write_atomically(options.output, report.encode())
     if options.output is None:
         print(report)
-    else:
-        write_atomically(options.output, report.encode())
 
 
 if __name__ == "__main__":

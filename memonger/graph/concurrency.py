@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -46,6 +46,14 @@ class VectorClocks:
         """Return whether ``first`` finishes before ``second`` starts in every schedule."""
         return bool(self.before[second, self.chain[first]] > self.position[first])
 
+    def precede(self, firsts: Sequence[int], seconds: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Return `precedes` of pairs of operators."""
+        first, second = np.array(firsts, dtype=np.intp), np.array(seconds, dtype=np.intp)
+        earlier: npt.NDArray[np.bool_] = (
+            self.before[second, self.chain[first]] > self.position[first]
+        )
+        return earlier
+
 
 def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> VectorClocks:
     """Return vector clocks for a dependency graph whose operators are in topological order.
@@ -88,18 +96,19 @@ def _clocks(first, befores):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     num_operators = len(first) - 1
     chain = np.zeros(num_operators, np.int32)
     position = np.zeros(num_operators, np.int32)
-    before = np.zeros((num_operators, 8), np.int32)  # gets columns as chains are opened
-    lengths = np.zeros(8, np.int32)  # operators in each chain so far
-    tails = np.zeros(8, np.int64)  # last operator of each chain
+    lengths = np.zeros(num_operators, np.int32)  # operators in each chain so far
+    tails = np.zeros(num_operators, np.int64)  # last operator of each chain
     opened = 0
+    rows = [np.zeros(opened, np.int32) for _ in range(0)]  # as wide as chains are open
     for operator in range(num_operators):
-        row = before[operator]
+        row = np.zeros(opened, np.int32)
         for predecessor in befores[first[operator] : first[operator + 1]]:
-            other = before[predecessor]
-            for c in range(opened):
+            other = rows[predecessor]
+            for c in range(len(other)):
                 row[c] = max(row[c], other[c])
             own = chain[predecessor]
             row[own] = max(row[own], position[predecessor] + 1)
+        rows.append(row)
         best = -1
         for c in range(opened):  # chains that are over; of these the one with the latest tail
             if row[c] == lengths[c] and (best < 0 or tails[c] > tails[best]):
@@ -107,16 +116,13 @@ def _clocks(first, befores):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         if best < 0:
             best = opened
             opened += 1
-            if best == len(lengths):
-                wider = np.zeros((num_operators, 2 * best), np.int32)
-                wider[: operator + 1, :best] = before[: operator + 1]
-                before = wider
-                lengths = np.append(lengths, np.zeros(best, np.int32))
-                tails = np.append(tails, np.zeros(best, np.int64))
         chain[operator], position[operator] = best, lengths[best]
         lengths[best] += 1
         tails[best] = operator
-    return chain, position, before[:, : max(1, opened)].copy()
+    before = np.zeros((num_operators, max(1, opened)), np.int32)
+    for operator in range(num_operators):
+        before[operator, : len(rows[operator])] = rows[operator]
+    return chain, position, before
 
 
 def clocks_of(def_use: DefUse) -> VectorClocks:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
 
 import networkx as nx
 from networkx.utils import UnionFind
@@ -14,6 +12,7 @@ from memonger.net.defuse import EXTERNAL, DefUse, analyse
 from memonger.net.hazards import hazards
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import schema
+from memonger.net.subnets import Operands, operands_of
 
 
 def interference_graph(
@@ -69,31 +68,30 @@ def interference_graph(
     [(0, 1, ['a']), (0, 2, ['a']), (1, 2, ['a'])]
     """
     if def_use is None:
-        net = NetDef(op=ops)
-        _drop_external_controls(net)
-        def_use = analyse(net)
-    found = [(hazard.before, hazard.after, hazard.blob) for hazard in hazards(def_use)]
-    found += _hazards_of_views(def_use)
+        def_use = analyse(NetDef(), _without_external_controls(operands_of(ops)))
+    blobs: dict[tuple[int, int], list[str]] = {}
+    for hazard in hazards(def_use):
+        blobs.setdefault((hazard.before, hazard.after), []).append(hazard.blob)
+    for before, after, blob in _hazards_of_views(def_use):
+        blobs.setdefault((before, after), []).append(blob)
     if overwritten:
-        found += _overwritten(def_use)
+        _add_overwritten(def_use, blobs)
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from((index, {"op": op}) for index, op in enumerate(ops))
-    for (before, after), group in groupby(sorted(set(found)), key=itemgetter(0, 1)):
-        graph.add_edge(before, after, deps=[blob for _, _, blob in group])
+    graph.add_edges_from(
+        (before, after, {"deps": found if len(found) == 1 else sorted(set(found))})
+        for (before, after), found in sorted(blobs.items())
+    )
     return graph
 
 
-def _drop_external_controls(net: NetDef) -> None:
+def _without_external_controls(touched: Iterable[Operands]) -> Iterator[Operands]:
     """Drop the control inputs that no operator before has touched: there is nothing to wait for."""
-    if not any(op.control_input for op in net.op):
-        return
     known: set[str] = set()
-    for op in net.op:
-        if op.control_input:
-            kept = [name for name in op.control_input if name in known]
-            del op.control_input[:]
-            op.control_input.extend(kept)
-        known.update(op.input, op.output)
+    for found in touched:
+        kept = tuple(name for name in found.controls if name in known)
+        yield found if kept == found.controls else found._replace(controls=kept)
+        known.update(found.inputs, found.outputs)
 
 
 def _hazards_of_views(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
@@ -132,11 +130,12 @@ def _hazards_of_views(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
                 writers[memory[blob]] = index
 
 
-def _overwritten(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
-    """Yield (before, after, blob) for every earlier writer of a name and its readers."""
+def _add_overwritten(def_use: DefUse, blobs: dict[tuple[int, int], list[str]]) -> None:
+    """Add the edges from every earlier writer of a name to its readers."""
     writers: dict[str, list[int]] = {}
     for index, touched in enumerate(def_use.operands):
         for name in touched.inputs:
-            yield from ((writer, index, name) for writer in writers.get(name, ()))
+            for writer in writers.get(name, ()):
+                blobs.setdefault((writer, index), []).append(name)
         for name in dict.fromkeys(touched.outputs):
             writers.setdefault(name, []).append(index)

@@ -90,24 +90,25 @@ def storages(
     result: list[Storage] = []
     for group in groups:
         blob = versions[group[0]].blob
-        number = counts.get(blob, 0)
-        name = f"{blob}#{number}" if number else blob
-        while number and name in taken:  # a blob may be called so
-            name += "#"
-        taken.add(name)
+        name, number = blob, counts.get(blob, 0)
         counts[blob] = number + 1
-        reason = next((pins[v] for v in group if v in pins), "")
-        if not reason and sharable is not None and blob not in sharable:
-            reason = "not to be shared"
+        if number:
+            name = f"{blob}#{number}"
+            while name in taken:  # a blob may be called so
+                name += "#"
+            taken.add(name)
         if len(group) == 1:  # nearly always
             (version,) = group
             touched, size = accesses[version], sizes[version]
-            device, several = devices[version], False
+            device, several, reason = devices[version], False, pins.get(version, "")
         else:
             touched = tuple(sorted({op for v in group for op in accesses[v]}))
             size = _largest([sizes[v] for v in group if versions[v].blob == blob])
             places = {devices[v] for v in group} - {""}
             device, several = min(places, default=""), len(places) > 1
+            reason = next((pins[v] for v in group if v in pins), "")
+        if not reason and sharable is not None and blob not in sharable:
+            reason = "not to be shared"
         result.append(
             Storage(
                 name=name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from google.protobuf import text_format
@@ -146,8 +147,15 @@ def operands(op: OperatorDef, outer: Collection[str]) -> Operands:
     return found if found.plain or not is_nested(op) else _with_nets(found, op, outer)
 
 
-def net_operands(net: NetDef) -> Iterator[Operands]:
+def operands_of(ops: Sequence[OperatorDef], external: Iterable[str] = ()) -> Iterator[Operands]:
     """Yield the operands of every operator of a net.
+
+    Parameters
+    ----------
+    ops
+        The operators.
+    external
+        Names of the blobs of the net beside their inputs and outputs.
 
     Raises
     ------
@@ -155,17 +163,22 @@ def net_operands(net: NetDef) -> Iterator[Operands]:
         If a net inside an operator cannot be parsed; names the operator.
     """
     outer: set[str] = set()
-    for index, op in enumerate(net.op):
+    for index, op in enumerate(ops):
         found = _declared(op)
         if not found.plain and is_nested(op):
             if not outer:  # few nets need it
-                outer = {name for other in net.op for name in (*other.input, *other.output)}
-                outer.update(net.external_input, net.external_output)
+                outer = {name for other in ops for name in (*other.input, *other.output)}
+                outer.update(external)
             try:
                 found = _with_nets(found, op, outer)
             except NetError as error:
                 raise NetError(f"operator {index} ({op.type}): {error}") from None
         yield found
+
+
+def net_operands(net: NetDef) -> Iterator[Operands]:
+    """Yield the operands of every operator of a net: `operands_of`."""
+    return operands_of(net.op, chain(net.external_input, net.external_output))
 
 
 def _declared(op: OperatorDef) -> Operands:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
@@ -114,11 +116,10 @@ def _compare(
     Returns the operands of its operators if it runs in parallel: then there is more to be checked.
     """
     parallel = not is_sequential(original.type)
-    ops = list(original.op)
     found = []
     pairs = zip(rewritten.op, net_operands(rewritten), strict=True)
     for index, (new, renamed) in zip(order, pairs, strict=True):
-        op, touched = ops[index], operands_of[index]
+        op, touched = original.op[index], operands_of[index]
         reads, pattern, waits, number = records[index]
         _compare_operators(index, op, new, touched, renamed)
         if memory.pattern(renamed) != pattern:
@@ -173,10 +174,16 @@ def added_dependencies(
 def _added(
     original: DefUse, clocks: VectorClocks, rewritten: DefUse, order: Sequence[int]
 ) -> Iterator[Hazard]:
+    found = list(hazards(rewritten))
+    implied = clocks.precede(
+        [order[hazard.before] for hazard in found], [order[hazard.after] for hazard in found]
+    )
+    if implied.all():
+        return
     races = {(hazard.before, hazard.after) for hazard in hazards(original)}
-    for hazard in hazards(rewritten):
-        pair = order[hazard.before], order[hazard.after]
-        if pair not in races and not clocks.precedes(*pair):
+    for index in np.flatnonzero(~implied).tolist():
+        hazard = found[index]
+        if (order[hazard.before], order[hazard.after]) not in races:
             yield hazard
 
 

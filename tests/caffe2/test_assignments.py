@@ -123,3 +123,17 @@ def test_ranges_of_a_chain():
     assert updated["site/data"] == LiveRange(-1, 0, 3)
     assert updated["site/tail1"] == LiveRange(5, 6, 3)
     assert updated["site/stem"] == ranges["site/stem"]
+
+
+class Unsearched(list):
+    """A list that must not be searched: static blobs may be thousands, given as a list."""
+
+    def __contains__(self, item):
+        raise AssertionError("searched from one end to the other")
+
+
+@pytest.mark.parametrize("algorithm", AssignmentAlgorithm)
+def test_a_list_of_static_blobs_is_not_searched_for_every_blob(algorithm):
+    ranges = {name: LiveRange(*row) for name, row in TWO_PAIRS.items()}
+    found = caffe2.compute_assignments(ranges, Unsearched(["q", "s"]), algorithm)
+    assert groups_of(found) == [["p", "r"], ["q"], ["s"]]
