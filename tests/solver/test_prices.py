@@ -301,3 +301,21 @@ def test_classes_that_nothing_may_use_have_no_price():
             empty += 1
             assert len(prices.cliques[c]) == len(prices.values[c]) == 0
     assert empty
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+def test_duals_out_of_proportion_are_no_prices(value):
+    """Wherever they stand, unless they would be dropped: falling duals are negative prices."""
+    case = cases(24, 1, loose=True)[0]
+    groups = case.groups
+    limits = gap_fixing(groups, case.best)
+    lp = build_class_lp(groups, limits)
+    assert exact_prices(groups, limits, lp, np.zeros(len(lp.right))) is not None
+    for row in (lp.chains[0].row, len(lp.right) - 1):
+        duals = np.zeros(len(lp.right))
+        duals[row] = value
+        found = exact_prices(groups, limits, lp, duals)
+        if value == 1e30 and row == lp.chains[0].row:
+            assert found.sums.tolist() == [0] * len(groups.sizes)
+        else:
+            assert found is None
