@@ -95,22 +95,24 @@ class _Walk:
     ) -> None:
         self.movable = movable
         self.sizes = sizes
-        self.inputs: list[list[str]] = []
-        self.outputs: list[list[str]] = []
+        self.inputs: list[tuple[str, ...]] = []
+        self.outputs: list[tuple[str, ...]] = []
         self.readers: dict[str, list[int]] = {}
         self.awaited: list[int] = []  # arrivals before an operator is visited
         self.devices: dict[str, tuple[int, int]] = {}
         written: dict[str, int] = {}
         for step, index in enumerate(operators):
-            inputs = [name for name in net.op[index].input if name in leading]
+            op, device = net.op[index], device_of(net, index)
+            inputs = tuple([name for name in op.input if name in leading])
+            outputs = tuple(op.output)
             self.inputs.append(inputs)
-            self.outputs.append(list(net.op[index].output))
+            self.outputs.append(outputs)
             self.awaited.append(sum(written.get(name, 0) for name in inputs))
             for name in inputs:
                 self.readers.setdefault(name, []).append(step)
-            for name in net.op[index].output:
+            for name in outputs:
                 written[name] = written.get(name, 0) + 1
-                self.devices[name] = device_of(net, index)
+                self.devices[name] = device
         self.unread = {name: len(readers) for name, readers in self.readers.items()}
         self.taken = {name: int(name not in written) for name in self.readers}  # how often
         self.place: dict[str, str] = {}  # blob -> the one in whose memory it is

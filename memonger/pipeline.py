@@ -226,7 +226,13 @@ def optimize(
     )
     assert result.plan is not None  # there is a hint
     rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, result.plan)
-    verify_equivalence(analysis.net, rewritten, analysis.outputs, def_use=analysis.def_use)
+    verify_equivalence(
+        analysis.net,
+        rewritten,
+        analysis.outputs,
+        def_use=analysis.def_use,
+        clocks=analysis.planned.clocks,
+    )
     return Optimized(
         net=like(rewritten, net),
         result=result,

@@ -132,10 +132,10 @@ def recycle_inference(
     """
     if any(op.is_gradient_op for op in net.op):
         raise NotInferenceError("only inference nets: this one has gradient operators")
-    names = {name for op in net.op for name in (*op.input, *op.output)}
+    def_use = analyse(net)
+    names = {name for op in def_use.operands for name in (*op.inputs, *op.outputs)}
     leading = names.difference(net.external_input, net.external_output)
     walk = _Walk(leading, range(len(net.op)), heads)
-    def_use = analyse(net)
     results = outputs_of(net, def_use)
     aim = _Aim(sizes, optimal, time_limit)
     return _recycle(net, leading - set(static), walk, aim, prefix, results, def_use)
@@ -269,7 +269,7 @@ def _recycle(
     if improved is not plan:
         plan = unite(planned.problem, improved)
     result = apply_sharing(work, def_use, planned, plan, prefix)
-    verify_equivalence(work, result, outputs, def_use=def_use)
+    verify_equivalence(work, result, outputs, def_use=def_use, clocks=planned.clocks)
     if net.HasField("type"):
         result.type = net.type
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memonger.graph.concurrency import clocks_of
+from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.graph.storage import Storage
 from memonger.net.defuse import DefUse
 from memonger.net.netdef_pb2 import NetDef
@@ -27,11 +27,14 @@ class PlannedNet:
         All storages of the net.
     planned
         Buffer index -> index into ``storages``.
+    clocks
+        For a net that runs in parallel: its vector clocks.
     """
 
     problem: Problem
     storages: tuple[Storage, ...]
     planned: tuple[int, ...]
+    clocks: VectorClocks | None = None
 
 
 def live_ranges(
@@ -65,14 +68,14 @@ def live_ranges(
         )
         for i in planned
     )
-    time = None
+    time, clocks = None, None
     if not is_sequential(net.type):
-        time = _vector_time(def_use, [found[i] for i in planned])
-    return PlannedNet(Problem(buffers, net.name, time), tuple(found), planned)
+        clocks = clocks_of(def_use)
+        time = _vector_time(clocks, [found[i] for i in planned])
+    return PlannedNet(Problem(buffers, net.name, time), tuple(found), planned, clocks)
 
 
-def _vector_time(def_use: DefUse, planned: Sequence[Storage]) -> VectorTime:
-    clocks = clocks_of(def_use)
+def _vector_time(clocks: VectorClocks, planned: Sequence[Storage]) -> VectorTime:
     # All versions of a storage descend from its first one, whose writer comes first.
     begins = np.array([storage.start for storage in planned], dtype=np.intp)
     start = clocks.before[begins].astype(np.int64)

@@ -143,7 +143,7 @@ def operands(op: OperatorDef, outer: Collection[str]) -> Operands:
     NetError
         If a net inside the operator cannot be parsed.
     """
-    found = _declared(op)
+    found = declared_operands(op)
     return found if found.plain or not is_nested(op) else _with_nets(found, op, outer)
 
 
@@ -164,7 +164,7 @@ def operands_of(ops: Sequence[OperatorDef], external: Iterable[str] = ()) -> Ite
     """
     outer: set[str] = set()
     for index, op in enumerate(ops):
-        found = _declared(op)
+        found = declared_operands(op)
         if not found.plain and is_nested(op):
             if not outer:  # few nets need it
                 outer = {name for other in ops for name in (*other.input, *other.output)}
@@ -181,8 +181,11 @@ def net_operands(net: NetDef) -> Iterator[Operands]:
     return operands_of(net.op, chain(net.external_input, net.external_output))
 
 
-def _declared(op: OperatorDef) -> Operands:
-    """Return what the inputs and outputs of an operator say."""
+def declared_operands(op: OperatorDef, *, plain: bool | None = None) -> Operands:
+    """Return what the inputs and outputs of an operator say, whatever nets inside it do.
+
+    ``plain`` is given where it is known.
+    """
     op_type, inputs, outputs = op.type, tuple(op.input), tuple(op.output)
     return Operands(
         reads=_once(inputs),
@@ -191,7 +194,7 @@ def _declared(op: OperatorDef) -> Operands:
         outputs=outputs,
         controls=tuple(op.control_input or ()),
         type=op_type,
-        plain=op_type not in SCHEMAS and not has_nets(op),
+        plain=op_type not in SCHEMAS and not has_nets(op) if plain is None else plain,
     )
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from memonger.errors import EquivalenceError
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.renames import RENAME, gradient_pairs, renamed_names
 from memonger.net.schema import Scope, schema
-from memonger.net.subnets import is_nested, is_text_net, local_names, nets_of
+from memonger.net.subnets import (
+    Operands,
+    inner_operators,
+    is_nested,
+    is_text_net,
+    local_names,
+    nets_of,
+)
 
 
 def canonical_operator(op: OperatorDef, undeclared: Sequence[str] = ()) -> bytes:
@@ -123,3 +131,63 @@ def _canonical_net(net: NetDef, names: Mapping[str, str]) -> NetDef:
                 del arg.nets[:]
                 arg.nets.extend(nested)
     return copy
+
+
+def compare_operators(
+    index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
+) -> None:
+    """Check that an operator of a rewritten net is that of the original, but for names of blobs.
+
+    Parameters
+    ----------
+    index
+        Index of the operator in the original net.
+    op, new
+        The operator in the original and in the rewritten net.
+    touched, renamed
+        Their operands.
+
+    Raises
+    ------
+    EquivalenceError
+        If they differ in anything else; names the operator.
+    """
+    if len(touched.inputs) != len(renamed.inputs) or len(touched.outputs) != len(renamed.outputs):
+        raise EquivalenceError(
+            f"operator {index} ({op.type}) has another number of inputs or outputs"
+        )
+    if touched.plain:
+        same = without_blobs(op) == without_blobs(new)
+    else:
+        one = canonical_operator(op, touched.undeclared)
+        same = one == canonical_operator(new, renamed.undeclared)
+    if not same:
+        raise EquivalenceError(
+            f"operator {index} ({op.type}) has another type, argument, device, engine or inner net"
+        )
+    if not touched.plain:
+        _compare_names(index, op, new, touched, renamed)
+
+
+def _compare_names(
+    index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
+) -> None:
+    """Check what an operator makes of the names themselves."""
+    where = f"operator {index} ({op.type})"
+    same = touched.reads == renamed.reads and touched.writes == renamed.writes
+    if not same and _needs_names(op):
+        raise EquivalenceError(f"{where} must keep the names of its blobs")
+    if schema(op.type).derives_gradients:
+        expected, found = derived_names(op), derived_names(new)
+        for name, position in expected.items():
+            if found.get(name) != position:
+                raise EquivalenceError(f"{where} would look for {name!r} under a wrong name")
+        if derived_gradients(op) != derived_gradients(new):
+            raise EquivalenceError(f"{where} would find other gradients by the names of its blobs")
+
+
+def _needs_names(op: OperatorDef) -> bool:
+    """Return whether blobs must keep their names: keys of files, or held on to in nets inside."""
+    return schema(op.type).named or (
+        is_nested(op) and any(schema(inner.type).holds_on for inner in inner_operators(op))
+    )

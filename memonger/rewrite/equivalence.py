@@ -17,15 +17,10 @@ from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
 from memonger.net.hazards import Hazard, HazardKind, hazards
-from memonger.net.netdef_pb2 import NetDef, OperatorDef
+from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential, schema
-from memonger.net.subnets import Operands, inner_operators, is_nested, net_operands
-from memonger.rewrite.canonical import (
-    canonical_operator,
-    derived_gradients,
-    derived_names,
-    without_blobs,
-)
+from memonger.net.subnets import Operands, declared_operands, operands
+from memonger.rewrite.canonical import compare_operators
 from memonger.rewrite.memory import Memory, Value, makes_views
 
 
@@ -36,6 +31,7 @@ def verify_equivalence(
     order: Sequence[int] | None = None,
     *,
     def_use: DefUse | None = None,
+    clocks: VectorClocks | None = None,
 ) -> None:
     """Check that a rewritten net computes the same as the original one.
 
@@ -49,8 +45,8 @@ def verify_equivalence(
     order
         Operator ``i`` of the rewritten net stands for operator ``order[i]`` of the original; by
         default for operator ``i``.
-    def_use
-        Def-use of the original, where it is known.
+    def_use, clocks
+        Def-use and vector clocks of the original, where they are known.
 
     Raises
     ------
@@ -82,7 +78,9 @@ def verify_equivalence(
             if memory.value(blob) != other.value(blob):
                 raise EquivalenceError(f"blob {blob!r} ends with another value")
     if not is_sequential(original.type):
-        _compare_schedules(def_use, analyse(rewritten, renamed), positions, views=views)
+        if clocks is None:
+            clocks = clocks_of(def_use)
+        _compare_schedules(def_use, clocks, analyse(rewritten, renamed), positions, views=views)
 
 
 # What one operator of the original sees: the values that it reads, its memory pattern, the values
@@ -117,11 +115,13 @@ def _compare(
     """
     parallel = not is_sequential(original.type)
     found = []
-    pairs = zip(rewritten.op, net_operands(rewritten), strict=True)
-    for index, (new, renamed) in zip(order, pairs, strict=True):
+    outer = set() if all(touched.plain for touched in operands_of) else _names(rewritten)
+    for index, new in zip(order, rewritten.op, strict=True):
         op, touched = original.op[index], operands_of[index]
         reads, pattern, waits, number = records[index]
-        _compare_operators(index, op, new, touched, renamed)
+        # What is the same but for names of blobs is as plain as the original.
+        renamed = declared_operands(new, plain=True) if touched.plain else operands(new, outer)
+        compare_operators(index, op, new, touched, renamed)
         if memory.pattern(renamed) != pattern:
             raise EquivalenceError(
                 f"operator {index} ({op.type}) writes in place where the original does not, "
@@ -137,10 +137,14 @@ def _compare(
 
 
 def _compare_schedules(
-    original: DefUse, rewritten: DefUse, order: Sequence[int], *, views: bool
+    original: DefUse,
+    clocks: VectorClocks,
+    rewritten: DefUse,
+    order: Sequence[int],
+    *,
+    views: bool,
 ) -> None:
     """Check that what holds in program order holds in every schedule of a parallel net."""
-    clocks = clocks_of(original)
     for hazard in _added(original, clocks, rewritten, order):
         raise EquivalenceError(
             f"operator {order[hazard.after]} now waits for operator {order[hazard.before]} "
@@ -226,6 +230,11 @@ def _races_of_a_run(def_use: DefUse, clocks: VectorClocks, memory: Memory) -> It
                 writers[cell] = index
 
 
+def _names(net: NetDef) -> set[str]:
+    names = {name for op in net.op for name in (*op.input, *op.output)}
+    return names.union(net.external_input, net.external_output)
+
+
 def _compare_headers(original: NetDef, rewritten: NetDef) -> None:
     if len(original.op) != len(rewritten.op):
         raise EquivalenceError(
@@ -234,50 +243,6 @@ def _compare_headers(original: NetDef, rewritten: NetDef) -> None:
     for field in NetDef.DESCRIPTOR.fields:
         if field.name != "op" and getattr(original, field.name) != getattr(rewritten, field.name):
             raise EquivalenceError(f"the rewritten net has another {field.name}")
-
-
-def _compare_operators(
-    index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
-) -> None:
-    if len(touched.inputs) != len(renamed.inputs) or len(touched.outputs) != len(renamed.outputs):
-        raise EquivalenceError(
-            f"operator {index} ({op.type}) has another number of inputs or outputs"
-        )
-    if touched.plain and renamed.plain:
-        same = without_blobs(op) == without_blobs(new)
-    else:
-        one = canonical_operator(op, touched.undeclared)
-        same = one == canonical_operator(new, renamed.undeclared)
-    if not same:
-        raise EquivalenceError(
-            f"operator {index} ({op.type}) has another type, argument, device, engine or inner net"
-        )
-    if not touched.plain:
-        _compare_names(index, op, new, touched, renamed)
-
-
-def _compare_names(
-    index: int, op: OperatorDef, new: OperatorDef, touched: Operands, renamed: Operands
-) -> None:
-    """Check what an operator makes of the names themselves."""
-    where = f"operator {index} ({op.type})"
-    same = touched.reads == renamed.reads and touched.writes == renamed.writes
-    if not same and _needs_names(op):
-        raise EquivalenceError(f"{where} must keep the names of its blobs")
-    if schema(op.type).derives_gradients:
-        expected, found = derived_names(op), derived_names(new)
-        for name, position in expected.items():
-            if found.get(name) != position:
-                raise EquivalenceError(f"{where} would look for {name!r} under a wrong name")
-        if derived_gradients(op) != derived_gradients(new):
-            raise EquivalenceError(f"{where} would find other gradients by the names of its blobs")
-
-
-def _needs_names(op: OperatorDef) -> bool:
-    """Return whether blobs must keep their names: keys of files, or held on to in nets inside."""
-    return schema(op.type).named or (
-        is_nested(op) and any(schema(inner.type).holds_on for inner in inner_operators(op))
-    )
 
 
 def _compare_reads(
