@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import bisect
 import heapq
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import numba
+import numpy as np
+
+from memonger.collector import collector_paused
 from memonger.graph.live_ranges import PlannedNet
 from memonger.heuristics.lanes import over_before
 from memonger.net.defuse import device_of
@@ -22,6 +27,7 @@ from memonger.problem import Problem
 CPU = (0, 0)
 
 
+@collector_paused()
 def token_walk(
     net: NetDef,
     planned: PlannedNet,
@@ -122,15 +128,16 @@ class _Walk:
         self.deposits = [0] * len(operators)
         self.visited = [False] * len(operators)
         self.opened = 0  # tokens so far
-        self.lacking: dict[str, int] = {}  # memory -> a token for want of which it was not taken
         # (- how often taken, blob): sorted, or as Caffe2's heap stands where sizes choose.
         self.free: list[tuple[int, str]] = []
+        # For each of the sorted list a token for want of which it was not taken, or -1.
+        self.lacking = array("q")
 
     def run(self, root: int) -> None:
         """Visit an operator that waits for no other, and all that it leads to."""
         if self.visited[root] or self.awaited[root]:
             return
-        self.free = []
+        self.free, self.lacking = [], array("q")
         stack = [self.visit(root, self.new_token())]
         while stack:
             following = next(stack[-1], None)
@@ -160,9 +167,8 @@ class _Walk:
             if name in self.movable and name not in self.met and name not in freed:
                 self.met.add(name)
                 self.take(name, held)
-        put = bisect.insort if self.sizes is None else heapq.heappush
         for name in freed:
-            put(self.free, (-self.taken.get(name, 0), name))
+            self.put(name)
         branches = sum(len(self.readers.get(name, ())) for name in outputs)
         for name in outputs:
             for reader in self.readers.get(name, ()):
@@ -182,6 +188,16 @@ class _Walk:
                 freed[memory] = None
         return freed
 
+    def put(self, name: str) -> None:
+        """Add memory to what is free."""
+        entry = (-self.taken.get(name, 0), name)
+        if self.sizes is not None:
+            heapq.heappush(self.free, entry)
+            return
+        at = bisect.bisect(self.free, entry)
+        self.free.insert(at, entry)
+        self.lacking.insert(at, -1)
+
     def take(self, name: str, held: int) -> None:
         """Put a blob into free memory of its device whose tokens are all held, if there is any."""
         find = self.most_taken if self.sizes is None else self.nearest
@@ -194,15 +210,14 @@ class _Walk:
     def most_taken(self, name: str, held: int) -> str | None:
         """Remove the first usable memory from the sorted list and return it."""
         device, missing = self.devices[name], ~held
-        bits = held.to_bytes(self.opened // 8 + 1, "little")
-        for at, (_, memory) in enumerate(self.free):
-            token = self.lacking.get(memory, -1)
-            if token >= 0 and not bits[token >> 3] >> (token & 7) & 1:
-                continue  # this answers nearly always, and is cheap
+        bits = np.frombuffer(held.to_bytes(self.opened // 8 + 1, "little"), np.uint8)
+        at = -1
+        while (at := _next_likely(np.frombuffer(self.lacking, np.int64), bits, at + 1)) >= 0:
+            memory = self.free[at][1]
             lacking = self.tokens[memory] & missing
-            if lacking:
-                self.lacking[memory] = lacking.bit_length() - 1
-            elif self.devices.get(memory, CPU) == device:
+            self.lacking[at] = lacking.bit_length() - 1
+            if not lacking and self.devices.get(memory, CPU) == device:
+                del self.lacking[at]
                 return self.free.pop(at)[1]
         return None
 
@@ -225,6 +240,16 @@ class _Walk:
             ):
                 best, found = size, at
         return self.free.pop(found)[1] if found >= 0 else None
+
+
+@numba.njit(cache=True, nogil=True)
+def _next_likely(lacking, bits, begin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return where from ``begin`` the first memory stands that may be usable, or -1."""
+    for at in range(begin, len(lacking)):
+        token = lacking[at]
+        if token < 0 or bits[token >> 3] >> (token & 7) & 1:
+            return at
+    return -1
 
 
 def _split(problem: Problem, labels: Sequence[str]) -> SharingPlan:

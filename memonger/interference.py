@@ -12,6 +12,7 @@ from enum import Enum
 
 import networkx as nx
 
+from memonger.collector import collector_paused
 from memonger.errors import EquivalenceError
 from memonger.graph.dataflow import interference_graph
 from memonger.graph.orders import topological_order
@@ -71,6 +72,7 @@ class Interference:
     blob_assignments: dict[str, str]
 
 
+@collector_paused()
 def share_by_interference(
     net: NetDef,
     static: Collection[str],

@@ -13,6 +13,7 @@ from memonger.errors import ProblemError
 from memonger.rules import NO_RULES, Rules
 
 IntArray = npt.NDArray[np.int64]
+VectorArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 # Sums of sizes stay below 2^63 (numpy's int64, and CP-SAT's domains are smaller still).
 MAX_TOTAL_BYTES = 2**62
@@ -68,13 +69,21 @@ class VectorTime:
         another begins is transitive).
     """
 
-    start: IntArray
-    end: IntArray
+    start: VectorArray
+    end: VectorArray
 
     @cached_property
     def key(self) -> IntArray:
-        """For each buffer a chain on which it takes time: what rules most others out at once."""
-        return np.asarray(np.argmax(self.end - self.start, axis=1), dtype=np.int64)
+        """For each buffer a chain on which it takes time, that where it ends last if it can.
+
+        What rules most others out at once.
+        """
+        if not self.start.size:
+            return np.zeros(len(self.start), dtype=np.int64)
+        endless = self.end > self.start.max(axis=0)  # never over before another begins
+        lasting = (self.end > self.start).argmax(axis=1)
+        key: IntArray = np.where(endless.any(axis=1), endless.argmax(axis=1), lasting)
+        return key
 
     def over_before(self, first: int, second: int) -> bool:
         """Return whether buffer ``first`` is over before ``second`` begins in every schedule."""

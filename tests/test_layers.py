@@ -17,6 +17,7 @@ LAYERS = (
         "result",
         "verify",
         "certificate",
+        "collector",
         "lp_dual",
         "registry",
         "rules",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import networkx as nx
 from networkx.utils import UnionFind
 
+from memonger.collector import collector_paused
 from memonger.net.defuse import EXTERNAL, DefUse, analyse
 from memonger.net.hazards import hazards
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
@@ -15,6 +16,7 @@ from memonger.net.schema import schema
 from memonger.net.subnets import Operands, operands_of
 
 
+@collector_paused()
 def interference_graph(
     ops: Sequence[OperatorDef], *, overwritten: bool = False, def_use: DefUse | None = None
 ) -> nx.DiGraph[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memonger.collector import collector_paused
 from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.graph.storage import Storage
 from memonger.net.defuse import DefUse
@@ -37,6 +38,7 @@ class PlannedNet:
     clocks: VectorClocks | None = None
 
 
+@collector_paused()
 def live_ranges(
     net: NetDef, def_use: DefUse, found: Sequence[Storage], alignment: int = 1
 ) -> PlannedNet:
@@ -78,7 +80,7 @@ def live_ranges(
 def _vector_time(clocks: VectorClocks, planned: Sequence[Storage]) -> VectorTime:
     # All versions of a storage descend from its first one, whose writer comes first.
     begins = np.array([storage.start for storage in planned], dtype=np.intp)
-    start = clocks.before[begins].astype(np.int64)
+    start = clocks.before[begins]
     end = start.copy()  # what follows a storage follows all that came before it
     rows = np.repeat(np.arange(len(planned)), [len(storage.accesses) for storage in planned])
     ops = np.array([op for storage in planned for op in storage.accesses], dtype=np.intp)

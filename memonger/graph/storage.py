@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from networkx.utils import UnionFind
 
+from memonger.collector import collector_paused
 from memonger.graph.pins import pinned_versions, unmovable_views, view_versions
 from memonger.net.defuse import EXTERNAL, DefUse, device_of
 from memonger.net.netdef_pb2 import NetDef
@@ -54,6 +55,7 @@ class Storage(NamedTuple):
     pinned: str = ""
 
 
+@collector_paused()
 def storages(
     net: NetDef,
     def_use: DefUse,

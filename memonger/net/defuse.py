@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from memonger.collector import collector_paused
 from memonger.errors import NetError
 from memonger.net.arguments import int_argument
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
@@ -94,6 +95,7 @@ def _starts_gradient(op: OperatorDef) -> bool:
     )
 
 
+@collector_paused()
 def analyse(net: NetDef, touched: Iterable[Operands] | None = None) -> DefUse:
     """Return the def-use of a net.
 

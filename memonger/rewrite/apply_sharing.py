@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
+from memonger.collector import collector_paused
 from memonger.errors import NetError
 from memonger.graph.live_ranges import PlannedNet
 from memonger.net.defuse import DefUse
@@ -14,6 +15,7 @@ from memonger.plan import SharingPlan
 from memonger.rewrite.rename import rename_operator
 
 
+@collector_paused()
 def apply_sharing(
     net: NetDef,
     def_use: DefUse,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from memonger.collector import collector_paused
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
@@ -24,6 +25,7 @@ from memonger.rewrite.canonical import compare_operators
 from memonger.rewrite.memory import Memory, Value, makes_views
 
 
+@collector_paused()
 def verify_equivalence(
     original: NetDef,
     rewritten: NetDef,
