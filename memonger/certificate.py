@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,42 @@ def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -
             )
 
 
-SimpleCertificate = ThresholdCertificate | LpDualCertificate
+@dataclass(frozen=True)
+class CliqueCertificate:
+    """One time point: the buffers that are live there do not overlap in an arena.
+
+    Where all of them are aligned to multiples of a, each but the topmost takes its size rounded up
+    to a multiple of a.
+
+    Parameters
+    ----------
+    time
+        The time point.
+    """
+
+    time: int
+
+    def bound(self, problem: Problem) -> int:
+        """Return the lower bound in bytes that the time point proves for an arena.
+
+        Raises
+        ------
+        PlanError
+            If the problem is in vector time: nothing is proven then.
+        """
+        if problem.vector_time is not None:
+            raise PlanError("a time point proves nothing for the arena in vector time")
+        live = [b for b in problem.buffers if b.size and b.start <= self.time < b.end]
+        step = math.gcd(*(buffer.alignment for buffer in live)) or 1
+        waste = [-buffer.size % step for buffer in live]
+        return sum(buffer.size for buffer in live) + sum(waste) - max(waste, default=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as JSON data, without its format."""
+        return {"kind": "clique", "time": self.time}
+
+
+SimpleCertificate = ThresholdCertificate | LpDualCertificate | CliqueCertificate
 
 
 @dataclass(frozen=True)
@@ -155,6 +191,10 @@ def certificate_from_json(data: object) -> Certificate:
 def _simple_from_json(data: Mapping[str, Any]) -> SimpleCertificate:
     if data["kind"] == "threshold":
         return _threshold_from_json(data)
+    if data["kind"] == "clique":
+        if type(data["time"]) is not int:
+            raise PlanError("the certificate is malformed: the time is an integer")
+        return CliqueCertificate(data["time"])
     if data["kind"] == "lp-dual":
         return LpDualCertificate.from_json(data)
     raise PlanError(f"unknown kind of certificate {data['kind']!r}")

@@ -66,3 +66,44 @@ class SharingPlan:
         for index, number in enumerate(self.shared):
             groups[number].append(index)
         return groups
+
+
+@dataclass(frozen=True)
+class ArenaPlan:
+    """Where each buffer lies in the arena of its device.
+
+    Parameters
+    ----------
+    offsets
+        Buffer index -> offset in bytes.
+
+    Examples
+    --------
+    >>> from memonger.problem import Buffer
+    >>> problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 8, 2, 4)))
+    >>> ArenaPlan((4, 0, 4)).cost(problem)
+    12
+    """
+
+    offsets: tuple[int, ...]
+
+    def peaks(self, problem: Problem) -> dict[str, int]:
+        """Return the bytes of the arena of each device: where its highest buffer ends.
+
+        Raises
+        ------
+        PlanError
+            If the plan is for another number of buffers.
+        """
+        if len(self.offsets) != len(problem):
+            raise PlanError(
+                f"the plan places {len(self.offsets)} buffers, the problem has {len(problem)}"
+            )
+        peaks = dict.fromkeys(problem.devices, 0)
+        for buffer, offset in zip(problem.buffers, self.offsets, strict=True):
+            peaks[buffer.device] = max(peaks[buffer.device], offset + buffer.size)
+        return peaks
+
+    def cost(self, problem: Problem) -> int:
+        """Return the bytes of all arenas together: the objective."""
+        return sum(self.peaks(problem).values())

@@ -33,9 +33,11 @@ class Buffer:
         Live range, **half-open** ``[start, end)`` in operator indices: the first writer, and the
         last reader + 1. Two buffers conflict iff their ranges intersect.
     alignment
-        The size is rounded up to a multiple of it (sharing).
+        Bytes; sizes are rounded up to a multiple of it (sharing), or offsets (arena).
     device
         Buffers of different devices never share; ``""`` where there is one device only.
+    offset
+        Where the buffer is pinned to in the arena, bytes; ``None`` leaves it free.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Buffer:
     end: int
     alignment: int = 1
     device: str = ""
+    offset: int | None = None
 
     @property
     def padded_size(self) -> int:
@@ -167,6 +170,11 @@ class Problem:
         return self._array([buffer.padded_size for buffer in self.buffers])
 
     @cached_property
+    def raw_sizes(self) -> IntArray:
+        """Sizes in bytes as they are given, shape (buffers,)."""
+        return self._array([buffer.size for buffer in self.buffers])
+
+    @cached_property
     def starts(self) -> IntArray:
         """Starts of the live ranges, shape (buffers,)."""
         return self._array([buffer.start for buffer in self.buffers])
@@ -283,6 +291,8 @@ def _check(buffer: Buffer) -> None:
         raise ProblemError(f"buffer {buffer.name!r} has the negative size {buffer.size}")
     if buffer.alignment < 1:
         raise ProblemError(f"buffer {buffer.name!r} has the alignment {buffer.alignment}, below 1")
+    if buffer.offset is not None and (buffer.offset < 0 or buffer.offset % buffer.alignment):
+        raise ProblemError(f"buffer {buffer.name!r} cannot be pinned to {buffer.offset}")
     if not 0 <= buffer.start < buffer.end < 2**62:
         raise ProblemError(
             f"buffer {buffer.name!r} has the empty or negative live range "

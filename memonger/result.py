@@ -29,6 +29,10 @@ class Proof(StrEnum):
     """Counting the buffers of at least each size at one time; certified."""
     LP_DUAL = "lp-dual"
     """Prices from a linear program, in exact integers; certified."""
+    CLIQUE = "clique"
+    """The buffers live at one time lie beside each other in the arena; certified."""
+    SEARCH = "search"
+    """An exhaustive search of placements, with exact keys; not certified."""
     CP_SAT = "cp-sat"
     """The search of CP-SAT; not certified."""
 

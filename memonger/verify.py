@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 
 from memonger.errors import PlanError
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 
 
@@ -83,4 +84,91 @@ def _check_pair(problem: Problem, one: int, other: int) -> None:
         raise PlanError(
             f"buffers {first.name!r} [{first.start}, {first.end}) and {second.name!r} "
             f"[{second.start}, {second.end}) share memory but are live at the same time"
+        )
+
+
+def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
+    """Check that an arena plan is valid and return its cost in bytes.
+
+    A plan is valid iff it places every buffer at an offset that is not negative, a multiple of the
+    buffer's alignment, and where the buffer is pinned to if it is; and buffers of one device that
+    are live at the same time do not overlap.
+
+    Parameters
+    ----------
+    problem
+        The buffers, in interval time.
+    plan
+        What is to be checked.
+
+    Returns
+    -------
+    int
+        Sum over the devices of the highest end of a buffer, bytes.
+
+    Raises
+    ------
+    PlanError
+        If the plan is not valid; names the buffers.
+
+    Notes
+    -----
+    The sweep keeps the live buffers sorted by offset: as these do not overlap, a new one overlaps
+    any of them iff it overlaps one of its two neighbours. O(n log n) comparisons.
+    """
+    if problem.vector_time is not None:
+        raise PlanError("arena plans of nets that run in parallel cannot be checked")
+    if len(plan.offsets) != len(problem):
+        raise PlanError(
+            f"the plan places {len(plan.offsets)} buffers, the problem has {len(problem)}"
+        )
+    for index, offset in enumerate(plan.offsets):
+        _check_offset(problem, index, offset)
+    # At one time ends come before starts: live ranges are half-open.
+    events = [
+        event
+        for index, buffer in enumerate(problem.buffers)
+        if buffer.size
+        for event in ((buffer.start, 1, index), (buffer.end, 0, index))
+    ]
+    events.sort()
+    live: dict[str, list[tuple[int, int]]] = {device: [] for device in problem.devices}
+    for _, begins, index in events:
+        here = live[problem.buffers[index].device]
+        entry = (plan.offsets[index], index)
+        at = bisect.bisect_left(here, entry)
+        if not begins:
+            del here[at]
+            continue
+        if at:
+            _check_overlap(problem, plan, here[at - 1][1], index)
+        if at < len(here):
+            _check_overlap(problem, plan, index, here[at][1])
+        here.insert(at, entry)
+    return plan.cost(problem)
+
+
+def _check_offset(problem: Problem, index: int, offset: int) -> None:
+    buffer = problem.buffers[index]
+    if offset < 0:
+        raise PlanError(f"buffer {buffer.name!r} has the negative offset {offset}")
+    if offset % buffer.alignment:
+        raise PlanError(
+            f"buffer {buffer.name!r} lies at {offset}, no multiple of its alignment "
+            f"{buffer.alignment}"
+        )
+    if buffer.offset is not None and offset != buffer.offset:
+        raise PlanError(
+            f"buffer {buffer.name!r} lies at {offset}, but is pinned to {buffer.offset}"
+        )
+
+
+def _check_overlap(problem: Problem, plan: ArenaPlan, lower: int, upper: int) -> None:
+    """Check two buffers that are live together, the one with the lower offset first."""
+    one, other = problem.buffers[lower], problem.buffers[upper]
+    if plan.offsets[lower] + one.size > plan.offsets[upper]:
+        raise PlanError(
+            f"buffers {one.name!r} [{one.start}, {one.end}) at {plan.offsets[lower]} and "
+            f"{other.name!r} [{other.start}, {other.end}) at {plan.offsets[upper]} are live at the "
+            "same time and overlap"
         )
