@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from memonger.problem import Problem
@@ -143,3 +144,53 @@ def caffe2_greedy(problem: Problem, *, by_size: bool) -> tuple[int, ...]:
         for index in group:
             shared[index] = number
     return tuple(shared)
+
+
+def first_fit(problem: Problem, order: Sequence[int]) -> list[int]:
+    """Return the offsets when buffers are placed in an order, each as low as it goes. O(n^3)."""
+    offsets: dict[int, int] = {}
+    for i in order:
+        buffer = problem.buffers[i]
+        if buffer.offset is not None:
+            offsets[i] = buffer.offset
+            continue
+        others = [
+            (offsets[j], offsets[j] + problem.buffers[j].size)
+            for j in offsets
+            if problem.conflict(i, j) and problem.buffers[j].device == buffer.device
+        ]
+        places = [0, *(padded(end, buffer.alignment) for _, end in others)]
+        offsets[i] = min(
+            place
+            for place in places
+            if all(place + buffer.size <= low or high <= place for low, high in others)
+        )
+    return [offsets[i] for i in range(len(problem))]
+
+
+def smallest_peak(problem: Problem) -> int | None:
+    """Return the least bytes of an arena, by all orders; ``None`` where pins contradict.
+
+    In some best plan no buffer can lie lower. Placed in the order of the offsets of that plan, pins
+    before all others, no buffer comes to lie above its offset there.
+    """
+    assert len(problem) <= MAX_BRUTE_FORCE
+    pinned = [i for i, b in enumerate(problem.buffers) if b.offset is not None]
+    ends = {i: (problem.buffers[i].offset or 0) + problem.buffers[i].size for i in pinned}
+    for i, j in itertools.permutations(pinned, 2):
+        starts = problem.buffers[i].offset or 0, problem.buffers[j].offset or 0
+        if problem.conflict(i, j) and starts[0] <= starts[1] < ends[i]:
+            return None
+    free = [i for i, b in enumerate(problem.buffers) if b.offset is None]
+    return min(
+        max(
+            (
+                offset + buffer.size
+                for offset, buffer in zip(
+                    first_fit(problem, [*pinned, *order]), problem.buffers, strict=True
+                )
+            ),
+            default=0,
+        )
+        for order in itertools.permutations(free)
+    )

@@ -103,3 +103,25 @@ def random_problem(rng: random.Random, count: int, horizon: int = 10, largest: i
             )
         )
     return Problem(tuple(found), "random")
+
+
+@st.composite
+def arena_problems(
+    draw: st.DrawFn,
+    *,
+    max_size: int = 6,
+    min_size: int = 0,
+    largest: int = 9,
+    pins: bool = True,
+    horizon: int = 6,
+) -> Problem:
+    """Draw a problem for one arena: small sizes, some alignments and pins."""
+    rows = []
+    for index in range(draw(st.integers(min_size, max_size))):
+        start = draw(st.integers(0, horizon - 1))
+        alignment = draw(st.sampled_from([1, 1, 1, 2, 3, 4]))
+        pinned = pins and draw(st.integers(0, 5)) == 0
+        offset = alignment * draw(st.integers(0, 4)) if pinned else None
+        size, length = draw(st.integers(1, largest)), draw(st.integers(1, horizon - start))
+        rows.append(Buffer(f"b{index}", size, start, start + length, alignment, "", offset))
+    return Problem(tuple(rows), "drawn")
