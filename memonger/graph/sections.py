@@ -31,6 +31,8 @@ class Sections:
         Offsets must be multiples of it, in units; 1 for any.
     pinned
         Offset in units that a buffer is pinned to, or `FREE`.
+    duration
+        Length of each live range in the time of the problem, shape (buffers,).
     times
         A time of each section, ascending, shape (sections,).
     unit
@@ -44,6 +46,7 @@ class Sections:
     size: IntArray
     alignment: IntArray
     pinned: IntArray
+    duration: IntArray
     times: IntArray
     unit: int
     indices: IntArray
@@ -75,6 +78,7 @@ class Sections:
             self.size[members],
             self.alignment[members],
             self.pinned[members],
+            self.duration[members],
             self.times[kept],
             self.unit,
             self.indices[members],
@@ -114,6 +118,7 @@ def sections_of(problem: Problem) -> Sections:
         pinned=np.array(
             [FREE if b.offset is None else b.offset // unit for b in buffers], dtype=np.int64
         ),
+        duration=ends - starts,
         times=times,
         unit=unit,
         indices=indices,
