@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from memonger.lp_dual import LpDualCertificate
 from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
+
+CERTIFIED = ("threshold", "lp-dual")  # the kinds of proof that come with a certificate
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class ThresholdCertificate:
     """
 
     witness: tuple[tuple[int, int], ...]
+    kind: ClassVar[str] = "threshold"
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes that the witness proves for a problem.
@@ -61,7 +64,7 @@ class ThresholdCertificate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""
-        return {"kind": "threshold", "witness": [[size, time] for size, time in self.witness]}
+        return {"kind": self.kind, "witness": [[size, time] for size, time in self.witness]}
 
 
 def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -> None:
@@ -90,6 +93,13 @@ class DeviceCertificate:
     """
 
     parts: Mapping[str, SimpleCertificate]
+
+    @property
+    def kind(self) -> str:
+        """The weakest kind of its parts."""
+        return max(
+            (part.kind for part in self.parts.values()), key=CERTIFIED.index, default="threshold"
+        )
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes for a problem; errors as for the parts."""

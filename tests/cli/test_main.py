@@ -293,7 +293,7 @@ def test_a_claim_without_a_certificate_is_called_a_claim(memonger, problem):
     data = json.loads(path.read_text())
     data["sharing"] = {name: number for number, name in enumerate(data["sharing"])}
     data["objective"] = data["bound"] = sum(size for size, _, _ in data["buffers"].values())
-    data["certificate"] = None
+    data["certificate"], data["proof"] = None, "cp-sat"
     path.write_text(json.dumps(data))
     answer = memonger("check", problem, path)
     assert (answer.code, answer.out.splitlines()[-1][:18]) == (0, "optimal is claimed")
