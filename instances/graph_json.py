@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as shown
 from typing import Any, Literal
 
 from memonger.errors import ProblemError
@@ -11,6 +12,7 @@ from memonger.problem import Buffer, Problem
 FORMAT = "memonger-graph/1"
 Planned = Literal["activations", "activations+outputs"]
 
+_COLUMNS = ("name", "bytes", "kind", "alias")
 # The kind of a buffer is the first of these that it or one of its views has.
 _STRENGTH = {"i": 0, "w": 1, "o": 2, "a": 3}
 
@@ -45,27 +47,63 @@ def problem_from_graph(
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
+    tensors, ops, meta = data.get("tensors"), data.get("ops"), data.get("meta", {})
+    _check_tensors(tensors, source)
+    _check_operators(ops, len(tensors["name"]), source)  # type: ignore[index]
+    if not isinstance(meta, Mapping):
+        raise ProblemError(f"{source}: 'meta' must be an object, got {shown(meta)}")
     try:
-        _check_columns(data["tensors"], data["ops"], source)
         return _problem(data, source, planned)
     except ProblemError as error:
         raise error if source in str(error) else ProblemError(f"{source}: {error}") from None
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise ProblemError(f"{source}: malformed graph ({type(error).__name__}: {error})") from None
 
 
-def _check_columns(tensors: Mapping[str, Any], ops: Any, source: str) -> None:  # noqa: ANN401
-    """Check what Python would let pass: booleans, fractions, negative indices."""
+def _check_tensors(tensors: object, source: str) -> None:
+    """Check the columns of the tensors."""
+    if not isinstance(tensors, Mapping):
+        raise ProblemError(f"{source}: 'tensors' must be an object of columns")
+    for key in _COLUMNS:
+        if not isinstance(tensors.get(key), list):
+            raise ProblemError(f"{source}: 'tensors' must have a list {key!r}")
+        if len(tensors[key]) != len(tensors["name"]):
+            raise ProblemError(
+                f"{source}: 'tensors' has {len(tensors['name'])} names, but {len(tensors[key])} "
+                f"entries in {key!r}"
+            )
     count = len(tensors["name"])
-    for number, (name, size) in enumerate(zip(tensors["name"], tensors["bytes"], strict=True)):
+    for number, (name, size, kind, alias) in enumerate(
+        zip(*(tensors[key] for key in _COLUMNS), strict=True)
+    ):
         if not isinstance(name, str):
-            raise ProblemError(f"{source}: tensor {number} has no name but {name!r}")
+            raise ProblemError(f"{source}: tensor {number} has no name but {shown(name)}")
         if type(size) is not int or size < 0:
-            raise ProblemError(f"{source}: tensor {name!r} has the size {size!r}")
+            raise ProblemError(f"{source}: tensor {name!r} has the size {shown(size)}")
+        if not isinstance(kind, str) or kind not in _STRENGTH:
+            known = ", ".join(_STRENGTH)
+            raise ProblemError(
+                f"{source}: tensor {name!r} has the kind {shown(kind)}; known: {known}"
+            )
+        if type(alias) is not int or alias >= count:
+            raise ProblemError(f"{source}: tensor {name!r} has the alias {shown(alias)}")
+
+
+def _check_operators(ops: object, count: int, source: str) -> None:
+    """Check the operators of a graph of so many tensors."""
+    if not isinstance(ops, list):
+        raise ProblemError(f"{source}: 'ops' must be a list of operators")
     for number, op in enumerate(ops):
-        for tensor in (*op[2], *op[3]):
-            if type(tensor) is not int or not 0 <= tensor < count:
-                raise ProblemError(f"{source}: operator {number} names the tensor {tensor!r}")
+        if not isinstance(op, list) or len(op) < 4:
+            raise ProblemError(
+                f"{source}: operator {number} must be [name, type, inputs, outputs, ...]"
+            )
+        for side, key in ((op[2], "inputs"), (op[3], "outputs")):
+            if not isinstance(side, list):
+                raise ProblemError(f"{source}: operator {number}: the {key} must be a list")
+            for tensor in side:
+                if type(tensor) is not int or not 0 <= tensor < count:
+                    raise ProblemError(
+                        f"{source}: operator {number} names the tensor {shown(tensor)}"
+                    )
 
 
 def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> Problem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import zlib
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile, plan_from_json
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
-from memonger.net.io import parse_net, read_bytes
+from memonger.net.io import parse_json, parse_net, read_bytes
 from memonger.net.netdef_pb2 import NetDef
 from memonger.problem import Problem
 
@@ -90,9 +89,9 @@ def load_plan(path: str | os.PathLike[str]) -> PlanFile:
 def read_json(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401
     """Return the data of a JSON file, compressed by gzip if its name ends in ``.gz``."""
     content = read_bytes(path)
-    try:
-        if os.fspath(path).endswith(".gz"):
+    if os.fspath(path).endswith(".gz"):
+        try:
             content = gzip.decompress(content)
-        return json.loads(content)
-    except (ValueError, OSError, EOFError, zlib.error, RecursionError) as error:
-        raise InputError(f"{os.fspath(path)}: not JSON: {error}") from None
+        except (OSError, EOFError, zlib.error):
+            raise InputError(f"{os.fspath(path)}: not a whole file of gzip") from None
+    return parse_json(content, os.fspath(path))

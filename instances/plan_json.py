@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from reprlib import repr as shown
 from typing import Any
 
 import memonger
@@ -13,9 +14,11 @@ from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import names_of, problem_from_json, rules_to_json
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
-from memonger.result import Result
+from memonger.result import Proof, Result
 
 FORMAT = "memonger-plan/1"
+
+_NUMBERS = ("size", "start", "end")
 
 
 @dataclass(frozen=True)
@@ -98,48 +101,84 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     Raises
     ------
     InputError
-        If they are no plan, or one of a form that this version cannot check.
-    PlanError
-        If the certificate is malformed.
+        If they are no plan, or one of a form that this version cannot check; names the field.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(f"{source}: expected the format {FORMAT!r}")
     if data.get("form") != "sharing":
         raise InputError(f"{source}: this version checks plans of the form 'sharing' only")
+    for key in ("buffers", "sharing", "objective", "bound", "status"):
+        if key not in data:
+            raise InputError(f"{source}: {key!r} is missing")
+    problem = _problem(data, source)
+    for key in ("objective", "bound"):
+        if type(data[key]) is not int:
+            raise InputError(f"{source}: {key!r} must be an integer, got {shown(data[key])}")
+    if not isinstance(data["status"], str):
+        raise InputError(f"{source}: 'status' must be a string, got {shown(data['status'])}")
+    proof = data.get("proof")
+    if proof is not None and proof not in list(Proof):
+        known = ", ".join(Proof)
+        raise InputError(f"{source}: 'proof' is {shown(proof)}; known: {known}, null")
+    certificate = data.get("certificate")
     try:
-        problem = _problem(data, source)
-        numbers = data["sharing"]
-        labels = [numbers[buffer.name] for buffer in problem.buffers]
-        if len(numbers) != len(labels) or not all(type(n) is int and n >= 0 for n in labels):
-            raise InputError(f"{source}: 'sharing' must give each buffer a number of at least 0")
-        claimed = (data["objective"], data["bound"])
-        if not all(type(value) is int for value in claimed):
-            raise InputError(f"{source}: 'objective' and 'bound' must be integers")
-        certificate = data.get("certificate")
-        return PlanFile(
-            problem,
-            SharingPlan.of(labels),
-            str(data["status"]),
-            *claimed,
-            None if data.get("proof") is None else str(data["proof"]),
-            None if certificate is None else certificate_from_json(certificate),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"{error} is missing" if isinstance(error, KeyError) else "it is malformed"
-        raise InputError(f"{source}: {detail}") from None
+        certified = None if certificate is None else certificate_from_json(certificate)
+    except PlanError as error:
+        raise InputError(f"{source}: 'certificate': {error}") from None
+    return PlanFile(
+        problem,
+        SharingPlan.of(_labels(data["sharing"], problem, source)),
+        data["status"],
+        data["objective"],
+        data["bound"],
+        proof,
+        certified,
+    )
+
+
+def _labels(sharing: object, problem: Problem, source: str) -> list[int]:
+    """Return the numbers of the shared buffers, in the order of the buffers."""
+    if not isinstance(sharing, Mapping):
+        raise InputError(f"{source}: 'sharing' must be an object of buffer -> number")
+    labels = []
+    for buffer in problem.buffers:
+        if buffer.name not in sharing:
+            raise InputError(f"{source}: 'sharing' does not place {buffer.name!r}")
+        number = sharing[buffer.name]
+        if type(number) is not int or number < 0:
+            raise InputError(
+                f"{source}: 'sharing' of {buffer.name!r} must be a number of at least 0, "
+                f"got {shown(number)}"
+            )
+        labels.append(number)
+    if len(sharing) != len(labels):
+        names = {buffer.name for buffer in problem.buffers}
+        other = next(name for name in sharing if name not in names)
+        raise InputError(f"{source}: 'sharing' places {other!r}, which is no buffer")
+    return labels
 
 
 def _problem(data: Mapping[str, Any], source: str) -> Problem:
-    devices = data.get("devices", {})
-    vectors = data.get("vector_time", {})
+    columns = {key: data.get(key, {}) for key in ("buffers", "devices", "vector_time")}
+    for key, column in columns.items():
+        if not isinstance(column, Mapping):
+            raise InputError(f"{source}: {key!r} must be an object with an entry for each buffer")
+        for name in column:
+            if name not in columns["buffers"]:
+                raise InputError(f"{source}: {key!r} speaks of {name!r}, which is no buffer")
     buffers = []
-    for name, (size, start, end) in data["buffers"].items():
-        entry: dict[str, Any] = {"name": name, "size": size, "start": start, "end": end}
-        if name in devices:
-            entry["device"] = devices[name]
-        if name in vectors:
-            entry["vector_start"], entry["vector_end"] = vectors[name]
-        buffers.append(entry)
+    for name, entry in columns["buffers"].items():
+        if not isinstance(entry, list) or len(entry) != 3:
+            raise InputError(f"{source}: buffer {name!r} must be [size, start, end]")
+        buffer: dict[str, Any] = {"name": name, **dict(zip(_NUMBERS, entry, strict=True))}
+        if name in columns["devices"]:
+            buffer["device"] = columns["devices"][name]
+        if name in columns["vector_time"]:
+            vectors = columns["vector_time"][name]
+            if not isinstance(vectors, list) or len(vectors) != 2:
+                raise InputError(f"{source}: 'vector_time' of {name!r} must be [start, end]")
+            buffer["vector_start"], buffer["vector_end"] = vectors
+        buffers.append(buffer)
     problem = {"format": PROBLEM_FORMAT, "name": data.get("instance", ""), "buffers": buffers}
     problem |= {key: data[key] for key in ("in_place", "rules") if key in data}
     return problem_from_json(problem, source)

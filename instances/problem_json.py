@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
 
 from memonger.errors import ProblemError
-from memonger.problem import Buffer, Problem, VectorTime
+from memonger.problem import MAX_TOTAL_BYTES, Buffer, Problem, VectorTime
 from memonger.rules import Pairs, Rules
 
 FORMAT = "memonger-problem/1"
 
+_TOP = frozenset({"format", "name", "horizon", "buffers", "in_place", "rules"})
 _KEYS = frozenset(
     {"name", "size", "start", "end", "alignment", "device", "vector_start", "vector_end"}
 )
@@ -70,28 +72,47 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     ------
     ProblemError
         If they describe none, or one with features of the arena form (pinned offsets), which
-        this version does not plan; names the buffer.
+        this version does not plan; names the field and the buffer.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
+    unknown = sorted(map(str, set(data) - _TOP))
+    if unknown:
+        raise ProblemError(f"{source}: {unknown[0]!r} is no field of {FORMAT}")
     entries = data.get("buffers")
     if not isinstance(entries, list):
         raise ProblemError(f"{source}: 'buffers' must be a list")
+    name = data.get("name", "")
+    if not isinstance(name, str):
+        raise ProblemError(f"{source}: 'name' must be a string, got {shown(name)}")
     buffers, vectors = [], []
     for number, entry in enumerate(entries):
         buffers.append(_buffer(entry, f"{source}: buffer {number}"))
         vectors.append((entry.get("vector_start"), entry.get("vector_end")))
-    name = str(data.get("name", ""))
     try:
         vector_time = _vector_time(vectors)
         index = {buffer.name: i for i, buffer in enumerate(buffers)}
-        in_place = _pairs(data.get("in_place") or [], index, "in_place")
-        rules = _rules(data.get("rules") or {}, index)
+        _check_horizon(data, buffers)
+        in_place = _pairs(data.get("in_place", []), index, "in_place")
+        rules = _rules(data.get("rules", {}), index)
         problem = Problem(tuple(buffers), name, vector_time, in_place, rules)
     except ProblemError as error:
         raise ProblemError(f"{source}: {error}") from None
     _check_order(problem, source)
     return problem
+
+
+def _check_horizon(data: Mapping[str, Any], buffers: list[Buffer]) -> None:
+    """Refuse a horizon before the last end."""
+    if "horizon" not in data:
+        return
+    last = max(buffers, key=lambda buffer: buffer.end, default=None)
+    if type(data["horizon"]) is not int or data["horizon"] < 0:
+        raise ProblemError(f"'horizon' must be an integer >= 0, got {shown(data['horizon'])}")
+    if last is not None and data["horizon"] < last.end:
+        raise ProblemError(
+            f"'horizon' is {shown(data['horizon'])}, but {last.name!r} ends at {last.end}"
+        )
 
 
 def _check_order(problem: Problem, source: str) -> None:
@@ -119,7 +140,7 @@ def _pairs(names: object, index: Mapping[str, int], key: str) -> Pairs:
             raise ProblemError(f"{key!r} must be a list of pairs of names")
         for name in pair:
             if not isinstance(name, str) or name not in index:
-                raise ProblemError(f"{key!r}: pair {pair}: there is no buffer {name!r}")
+                raise ProblemError(f"{key!r}: there is no buffer {shown(name)}")
         pairs.append((index[pair[0]], index[pair[1]]))
     return tuple(pairs)
 
@@ -129,7 +150,7 @@ def _rules(data: object, index: Mapping[str, int]) -> Rules:
         raise ProblemError("'rules' must be an object with 'at_most', 'together' or 'apart'")
     at_most = data.get("at_most")
     if at_most is not None and type(at_most) is not int:
-        raise ProblemError(f"'at_most' must be an integer, got {at_most!r}")
+        raise ProblemError(f"'at_most' must be an integer, got {shown(at_most)}")
     together, apart = (_pairs(data.get(key, []), index, key) for key in ("together", "apart"))
     return Rules(at_most, together, apart)
 
@@ -137,21 +158,27 @@ def _rules(data: object, index: Mapping[str, int]) -> Rules:
 def _buffer(entry: object, where: str) -> Buffer:
     if not isinstance(entry, Mapping):
         raise ProblemError(f"{where}: expected an object")
-    unknown = sorted(set(entry) - _KEYS)
+    unknown = sorted(map(str, set(entry) - _KEYS))
     if unknown:
         raise ProblemError(f"{where}: {unknown[0]!r} is not supported by this version")
     name = entry.get("name")
     if not isinstance(name, str):
         raise ProblemError(f"{where}: 'name' must be a string")
-    numbers = {key: entry.get(key) for key in ("size", "start", "end")}
-    numbers["alignment"] = entry.get("alignment", 1)
-    for key, value in numbers.items():
+    where = f"{where} ({name!r})"
+    numbers = {"alignment": 1}
+    for key in ("size", "start", "end", "alignment"):
+        value = entry.get(key, numbers.get(key))
+        if value is None and key not in entry:
+            raise ProblemError(f"{where}: {key!r} is missing")
         if type(value) is not int:
-            raise ProblemError(f"{where} ({name!r}): {key!r} must be an integer, got {value!r}")
+            raise ProblemError(f"{where}: {key!r} must be an integer, got {shown(value)}")
+        if value >= MAX_TOTAL_BYTES:
+            raise ProblemError(f"{where}: {key!r} must be below 2^62, got {shown(value)}")
+        numbers[key] = value
     device = entry.get("device", "")
     if not isinstance(device, str):
-        raise ProblemError(f"{where} ({name!r}): 'device' must be a string, got {device!r}")
-    return Buffer(name, **numbers, device=device)  # type: ignore[arg-type]
+        raise ProblemError(f"{where}: 'device' must be a string, got {shown(device)}")
+    return Buffer(name, **numbers, device=device)
 
 
 def _vector_time(vectors: list[tuple[object, object]]) -> VectorTime | None:

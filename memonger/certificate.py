@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from memonger.lp_dual import LpDualCertificate
 from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
+
+CERTIFIED = ("threshold", "lp-dual")  # the kinds of proof that come with a certificate
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ThresholdCertificate:
     """
 
     witness: tuple[tuple[int, int], ...]
+    kind: ClassVar[str] = "threshold"
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes that the witness proves for a problem.
@@ -62,7 +65,7 @@ class ThresholdCertificate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""
-        return {"kind": "threshold", "witness": [[size, time] for size, time in self.witness]}
+        return {"kind": self.kind, "witness": [[size, time] for size, time in self.witness]}
 
 
 def _require_conflicts(problem: Problem, time: VectorTime, together: IntArray) -> None:
@@ -126,6 +129,13 @@ class DeviceCertificate:
     """
 
     parts: Mapping[str, SimpleCertificate]
+
+    @property
+    def kind(self) -> str:
+        """The weakest kind of its parts."""
+        return max(
+            (part.kind for part in self.parts.values()), key=CERTIFIED.index, default="threshold"
+        )
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes for a problem; errors as for the parts."""

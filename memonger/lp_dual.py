@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class LpDualCertificate:
     prices: tuple[tuple[int, int, int], ...]
     below: int | None = None
     rents: tuple[tuple[int, int], ...] = ()
+    kind: ClassVar[str] = "lp-dual"
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes that the prices prove for a problem.
@@ -164,7 +165,7 @@ class LpDualCertificate:
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""
         data: dict[str, Any] = {
-            "kind": "lp-dual",
+            "kind": self.kind,
             "scale": self.scale,
             "y": [list(entry) for entry in self.prices],
         }

@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 """Check a plan and its certificate, with nothing but Python's standard library.
 
-    check_certificate.py PLAN.json [PROBLEM.json]
+    check_certificate.py [PROBLEM.json] PLAN.json
 
-Imports nothing of memonger, so that nobody has to trust it. Reads a `memonger-plan/1` file (plain
-or .gz) and works out from its buffers alone whether the plan is valid (buffers that share memory
-are of one device and not live at the same time, or may be in place), what it costs (the sum over
-the shared buffers of their largest member), and what its certificate proves: `threshold_bound`,
-`price_bound`; with a `memonger-problem/1` file, also whether the plan is for that problem. Exit
-code 0 if all that it claims holds, 3 if not or if it is malformed, 2 if a file cannot be read.
+Imports nothing of memonger, so that nobody has to trust it. Works out from a `memonger-plan/1` file
+(plain or .gz) alone whether the plan is valid (buffers that share memory are of one device and not
+live at once, or may be in place), what it costs, and what its certificate proves; with a problem,
+whether it is for that. Exit code 0 if all it claims holds, 3 if not, 2 if a file is malformed.
 """
 
 import gzip
@@ -19,7 +17,6 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate, pairwise, permutations
-from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +29,15 @@ class Refuted(Exception):
     """A claim that does not hold."""
 
 
-def require(condition: bool, message: str) -> None:
-    """Raise `Refuted` unless the condition holds."""
+def require(condition: bool, message: str, error: type[Exception] = Refuted) -> None:
+    """Raise `Refuted`, or for malformed data a `ValueError`, unless the condition holds."""
     if not condition:
-        raise Refuted(message)
+        raise error(message)
 
 
 def integer(value: Any, what: str = "an entry of the certificate") -> int:  # noqa: ANN401
     """Return the value if it is an integer (JSON's true and false are not)."""
-    require(type(value) is int, f"{what} is no integer: {value!r}")
+    require(type(value) is int, f"{what} is no integer: {value!r}", ValueError)
     return value
 
 
@@ -49,7 +46,7 @@ def read_buffers(plan: Json) -> Buffers:
     buffers = {}
     for name, entry in plan["buffers"].items():
         size, start, end = (integer(value, f"buffer {name!r}") for value in entry)
-        require(size >= 0 and 0 <= start < end, f"buffer {name!r} has an impossible size or range")
+        require(size >= 0 and 0 <= start < end, f"impossible buffer {name!r}", ValueError)
         buffers[name] = (size, start, end)
     return buffers
 
@@ -57,12 +54,12 @@ def read_buffers(plan: Json) -> Buffers:
 def check_sharing(plan: Json, buffers: Buffers, given: Json) -> int:
     """Check that the plan is valid for the pairs in place and the rules given; return its cost."""
     sharing, devices = plan["sharing"], plan.get("devices", {})
-    require(sharing.keys() == buffers.keys(), "the plan places other buffers than it lists")
+    require(sharing.keys() == buffers.keys(), "other buffers are placed than listed", ValueError)
     pairs = pairs_in_place(given, buffers)
-    require(not (pairs and plan.get("vector_time")), "pairs in place in vector time")
+    require(not (pairs and plan.get("vector_time")), "pairs in place in vector time", ValueError)
     groups: dict[int, list[str]] = {}
     for name, number in sharing.items():
-        require(integer(number, f"placement of {name!r}") >= 0, f"{name!r} is not placed")
+        require(integer(number, f"{name!r}'s") >= 0, f"{name!r} is not placed", ValueError)
         groups.setdefault(number, []).append(name)
     cost, used = 0, Counter[str]()  # of each device, the shared buffers that hold a byte
     for names in groups.values():
@@ -74,10 +71,9 @@ def check_sharing(plan: Json, buffers: Buffers, given: Json) -> int:
         cost += max(buffers[name][0] for name in names)
         used[devices.get(names[0], "")] += any(buffers[name][0] for name in names)
     rules = given.get("rules") or {}
-    for one, other in rules.get("together", []):
-        require(sharing[one] == sharing[other], f"{one!r} and {other!r} must share")
-    for one, other in rules.get("apart", []):
-        require(sharing[one] != sharing[other], f"{one!r} and {other!r} must not share")
+    for key in ("together", "apart"):
+        for one, other in rules.get(key, []):
+            require((sharing[one] == sharing[other]) == (key == "together"), f"{one!r}: not {key}")
     most = rules.get("at_most")
     require(most is None or max([0, *used.values()]) <= integer(most), "too many shared buffers")
     return cost
@@ -88,23 +84,20 @@ def pairs_in_place(given: Json, buffers: Buffers) -> set[tuple[str, str]]:
     pairs = {(taken, over) for taken, over in given.get("in_place") or []}
     for taken, over in pairs:  # it is written by the last operator that reads the first
         (_, start, end), (_, begin, last) = buffers[taken], buffers[over]
-        require(start < begin == end - 1 and end < last, f"{over!r} cannot take over {taken!r}")
+        require(start < begin == end - 1 and end < last, f"{over!r} in {taken!r}?", ValueError)
     return pairs
 
 
 def over_before(plan: Json, buffers: Buffers, one: str, other: str) -> bool:
-    """Return whether one buffer is over before the other begins.
+    """Return whether one buffer is over before the other begins, in every component of time.
 
-    This is transitive: checking neighbours in time covers all pairs. In a net that runs in
-    parallel a buffer has a vector of times, and must be over before in every component.
+    This is transitive: checking neighbours in time covers all pairs.
     """
     if not (vectors := plan.get("vector_time")):
         return buffers[one][2] <= buffers[other][1]
     for start, end in zip(*vectors[one], strict=True):  # else `over` would not be transitive
-        require(start <= end, f"{one!r} ends before it starts")
-    ends, starts = vectors[one][1], vectors[other][0]
-    require(len(ends) == len(starts), f"{one!r} and {other!r} have times of different lengths")
-    return all(end <= start for end, start in zip(ends, starts, strict=True))
+        require(start <= end, f"{one!r} ends before it starts", ValueError)
+    return all(end <= start for end, start in zip(vectors[one][1], vectors[other][0], strict=True))
 
 
 def steps_of(values: list[int]) -> list[int]:
@@ -206,7 +199,7 @@ def limits(live: list[Buffer], sizes: list[int], below: int) -> tuple[list[int],
     """
     steps = steps_of(sizes)
     low = [max(counts.values()) for _, counts in live_counts(live, sizes)]
-    slack = below - 1 - sum(map(mul, steps, low))
+    slack = below - 1 - sum(step * n for step, n in zip(steps, low, strict=True))
     most = [sum(buffer[0] >= size for buffer in live) for size in sizes]
     high = [min(m, n + slack // step) for m, n, step in zip(most, low, steps, strict=True)]
     return low, list(accumulate(reversed(high), min))[::-1]
@@ -224,7 +217,7 @@ def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dic
 
 def certified_bound(plan: Json, certificate: Json, buffers: Buffers, given: Json) -> int:
     """Return the bound that the plan's certificate proves, with the pairs that are given."""
-    require(certificate["format"] == "memonger-certificate/1", "unknown certificate format")
+    require(certificate["format"] == "memonger-certificate/1", "unknown format", ValueError)
     early = {taken for taken, _ in pairs_in_place(given, buffers)}  # count one operator less
     buffers = {n: (size, start, end - (n in early)) for n, (size, start, end) in buffers.items()}
     parts, devices, total = {"": certificate}, {}, 0
@@ -232,31 +225,40 @@ def certified_bound(plan: Json, certificate: Json, buffers: Buffers, given: Json
         parts, devices = certificate["devices"], plan.get("devices", {})
     for device, part in parts.items():
         own = {n: b for n, b in buffers.items() if devices.get(n, "") == device}
-        require(part["kind"] in ("threshold", "lp-dual"), f"unknown kind {part['kind']!r}")
+        require(part["kind"] in ("threshold", "lp-dual"), "unknown kind", ValueError)
         total += (price_bound if part["kind"] == "lp-dual" else threshold_bound)(plan, part, own)
     return total
 
 
 def check_problem(problem: Json, plan: Json) -> None:
     """Check that the plan is for this problem."""
-    require(problem.get("format") == "memonger-problem/1", "unknown problem format")
-    expected = {}
+    require(problem.get("format") == "memonger-problem/1", "unknown problem format", ValueError)
+    expected, none = {}, [None, None]
+    devices, vectors = plan.get("devices", {}), plan.get("vector_time", {})
     for entry in problem["buffers"]:
-        alignment = entry.get("alignment", 1)
-        padded = -(-entry["size"] // alignment) * alignment
-        expected[entry["name"]] = [padded, entry["start"], entry["end"]]
-        device = plan.get("devices", {}).get(entry["name"], "")
-        require(device == entry.get("device", ""), f"{entry['name']!r} is on another device")
-        vectors = plan.get("vector_time", {}).get(entry["name"], [None, None])
-        same = vectors == [entry.get("vector_start"), entry.get("vector_end")]
-        require(same, f"{entry['name']!r} has other vector times in the problem")
+        name, alignment = entry["name"], entry.get("alignment", 1)
+        expected[name] = [-(-entry["size"] // alignment) * alignment, entry["start"], entry["end"]]
+        require(devices.get(name, "") == entry.get("device", ""), f"{name!r} is on another device")
+        same = vectors.get(name, none) == [entry.get("vector_start"), entry.get("vector_end")]
+        require(same, f"{name!r} has other vector times in the problem")
     require(expected == plan["buffers"], "the buffers of the plan are not those of the problem")
+
+
+def check_proof(plan: Json) -> None:
+    """Check that the proof that is named goes with the status and the certificate."""
+    proof, certificate = plan.get("proof"), plan.get("certificate")
+    kinds = ["cp-sat"] if plan["status"] == "optimal" else ["cp-sat", None]
+    if certificate is not None:  # of the weakest kind among those of the devices
+        parts = [part["kind"] for part in certificate.get("devices", {"": certificate}).values()]
+        kinds = [min(parts, key=("lp-dual", "threshold").index, default="threshold")]
+    require(proof in kinds, f"the proof {proof!r} does not go with the certificate")
 
 
 def check(plan: Json, problem: Json | None = None) -> str:
     """Check everything; return what holds, in words."""
     known = plan.get("format") == "memonger-plan/1" and plan.get("form") == "sharing"
-    require(known, f"unknown format {plan.get('format')!r} or form {plan.get('form')!r}")
+    known &= plan.get("proof") in (None, "cp-sat", "threshold", "lp-dual")
+    require(known, "unknown format, form or proof", ValueError)
     buffers = read_buffers(plan)
     if problem is not None:
         check_problem(problem, plan)
@@ -267,6 +269,7 @@ def check(plan: Json, problem: Json | None = None) -> str:
     require(plan["status"] in ("optimal", "feasible"), f"unknown status {plan['status']!r}")
     fits = bound == cost or (bound < cost and plan["status"] == "feasible")
     require(fits, f"{plan['status']!r} is claimed with the bound {bound} and the cost {cost}")
+    check_proof(plan)
     if plan.get("certificate") is None:
         return f"valid plan of {cost} bytes; the bound {bound} has no certificate"
     proven = certified_bound(plan, plan["certificate"], buffers, problem or plan)
@@ -286,14 +289,11 @@ def main(arguments: list[str]) -> None:
     if len(arguments) not in (1, 2) or arguments[0] in ("-h", "--help"):
         print(__doc__)
         sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
-    code = 2
     try:
-        files = [read(path) for path in arguments]
-        code = 3
-        print(check(*files))
+        print(check(*map(read, reversed(arguments))))
     except Exception as error:  # a claim that does not hold, or whatever malformed data lead to
         print(f"not valid: {type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(code)
+        sys.exit(3 if isinstance(error, Refuted) else 2)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from memonger.solver.chains import conflict_cliques, conflicts, order_matrix
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.core import Core
 from memonger.solver.cpsat import run_cpsat
+from memonger.solver.incumbent import ends_early
 from memonger.solver.parallel import MAX_ENUMERATED, respects_program_order
 from memonger.solver.presolve import gap_fixing
 from memonger.solver.stages import WARM_STARTS
@@ -44,6 +45,14 @@ def solve_by_bins(problem: Problem, run: Run, known: SharingPlan | None) -> Outc
     """
     bound, certificate = threshold_bound(problem)
     outcome = Outcome(known, bound, Proof.THRESHOLD, certificate, "" if known is None else "hint")
+    with ends_early(run, lambda: known is not None):
+        outcome = _search(problem, run, outcome)
+    return outcome  # noqa: RET504  (the search may be interrupted)
+
+
+def _search(problem: Problem, run: Run, outcome: Outcome) -> Outcome:
+    """Improve an outcome by the model, if it is not too large."""
+    known, bound = outcome.plan, outcome.bound
     cost = None if known is None else known.cost(problem)
     core = None if cost is not None and cost <= bound else Core.of(problem)
     if core is None or run.deadline.expired or not len(core.problem):
@@ -71,6 +80,7 @@ def solve_by_bins(problem: Problem, run: Run, known: SharingPlan | None) -> Outc
         seed=run.seed,
         on_bound=lambda units: report(None, units * unit),
         on_objective=lambda units: report(units * unit, 0),
+        on_interrupt=run.deadline.stop,
     )
     if solved.status is Status.INFEASIBLE:
         return Outcome(None, 0, Proof.CP_SAT, None, "", solved.seconds, infeasible=True)
@@ -134,16 +144,17 @@ def _late_conflicts(problem: Problem) -> list[tuple[int, int]]:
 def solve_with_rules(problem: Problem, run: Run) -> Outcome:
     """Solve a problem with rules; a heuristic's plan that happens to keep them is the start."""
     best, least = run.hint, math.inf if run.hint is None else run.hint.cost(problem)
-    for name in WARM_STARTS:
-        algorithm = SHARING.get(name)
-        able = problem.vector_time is None or algorithm.vector_time
-        if not able or run.deadline.expired:
-            continue
-        plan = algorithm.run(problem, run).plan
-        try:
-            cost = math.inf if plan is None else verify_sharing(problem, plan)
-        except PlanError:
-            continue
-        if cost < least:
-            best, least = plan, cost
+    with ends_early(run, lambda: best is not None):
+        for name in WARM_STARTS:
+            algorithm = SHARING.get(name)
+            able = problem.vector_time is None or algorithm.vector_time
+            if not able or run.deadline.expired:
+                continue
+            plan = algorithm.run(problem, run).plan
+            try:
+                cost = math.inf if plan is None else verify_sharing(problem, plan)
+            except PlanError:
+                continue
+            if cost < least:
+                best, least = plan, cost
     return solve_by_bins(problem, run, best)

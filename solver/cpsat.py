@@ -10,6 +10,7 @@ from typing import Any
 from ortools.sat.python import cp_model
 
 from memonger.result import Status
+from memonger.solver.background import Background
 
 _STATUS = {
     cp_model.OPTIMAL: Status.OPTIMAL,
@@ -52,6 +53,7 @@ def run_cpsat(
     seed: int,
     on_bound: Callable[[int], None] | None = None,
     on_objective: Callable[[int], None] | None = None,
+    on_interrupt: Callable[[], None] | None = None,
     keep_log: bool = False,
 ) -> Solved:
     """Run CP-SAT on a model.
@@ -67,7 +69,9 @@ def run_cpsat(
     seed
         Seed of the search.
     on_bound, on_objective
-        Called with every better bound and objective.
+        Called with every better bound and objective, in a thread of the solver.
+    on_interrupt
+        Called on Ctrl-C, which then only ends the search.
     keep_log
         Whether to return the solver's log.
 
@@ -75,11 +79,19 @@ def run_cpsat(
     ------
     RuntimeError
         If CP-SAT calls the model invalid, which is a mistake of the model's author.
+    KeyboardInterrupt
+        On Ctrl-C without ``on_interrupt``, and on another one before the search has ended.
+
+    Notes
+    -----
+    CP-SAT must not take Ctrl-C for itself: when its search ends it leaves the signal to the
+    system, and the next Ctrl-C would kill the process.
     """
     solver = cp_model.CpSolver()
     parameters = solver.parameters
     if seconds != float("inf"):
         parameters.max_time_in_seconds = max(0.0, seconds)
+    parameters.catch_sigint_signal = False
     parameters.num_workers = workers
     parameters.random_seed = seed % 2**31
     lines: list[str] = []
@@ -90,12 +102,32 @@ def run_cpsat(
     if on_bound is not None:
         solver.best_bound_callback = lambda bound: on_bound(math.ceil(bound - 1e-6))
     callback = _Watch(on_objective) if on_objective is not None else None
-    code = solver.solve(model, callback)
+    code = _solve(solver, model, callback, on_interrupt)
     if code == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
     known = code != cp_model.INFEASIBLE and math.isfinite(solver.best_objective_bound)
     bound = math.ceil(solver.best_objective_bound - 1e-6) if known else 0
     return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
+
+
+def _solve(
+    solver: Any,  # noqa: ANN401
+    model: Any,  # noqa: ANN401
+    callback: Any,  # noqa: ANN401
+    on_interrupt: Callable[[], None] | None,
+) -> Any:  # noqa: ANN401
+    """Run the search; Ctrl-C ends it, wherever it is."""
+    search = Background(lambda: solver.solve(model, callback), "cp-sat")
+    try:
+        search.wait()
+    except KeyboardInterrupt:
+        solver.stop_search()
+        while not search.wait(0.1):  # it may not have begun, and then has not heard it
+            solver.stop_search()
+        if on_interrupt is None:
+            raise
+        on_interrupt()
+    return search.result()
 
 
 class _Watch(cp_model.CpSolverSolutionCallback):

@@ -20,7 +20,19 @@ def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
 
     The outcome has the threshold bound where the algorithm proves none, and the hint where the
     algorithm finds nothing better.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run was interrupted before there was a plan.
     """
+    outcome = _run_all(problem, algorithm, run)
+    if run.deadline.stopped and outcome.plan is None and not outcome.infeasible:
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _run_all(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
     if len(problem.devices) <= 1:
         return _run(problem, algorithm, run)
     groups = [
@@ -39,11 +51,13 @@ def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
             objective = sum(known) if len(known) == len(progress) else None
             run.report(Progress(objective, sum(p.bound for p in progress), state.seconds))
 
-        left = None  # what is left of the time is shared out evenly
-        if run.deadline.seconds is not None:
+        left = None  # what is left of the time is shared out evenly; after Ctrl-C nothing
+        if run.deadline.seconds is not None or run.deadline.stopped:
             left = run.deadline.remaining() / (len(parts) - number)
         own = replace(run, deadline=Deadline(left), hint=hint, report=report)
         outcomes.append(_run(part, algorithm, own))
+        if own.deadline.stopped:
+            run.deadline.stop()
     return _together(problem, groups, outcomes)
 
 

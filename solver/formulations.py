@@ -12,7 +12,7 @@ from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.solver.constrained import solve_by_bins, solve_with_rules
 from memonger.solver.core import Core
 from memonger.solver.in_place import search_in_place
-from memonger.solver.incumbent import Incumbent
+from memonger.solver.incumbent import Incumbent, ends_early
 from memonger.solver.parallel import search_parallel
 from memonger.solver.stages import warm_start
 from memonger.solver.target import search
@@ -20,7 +20,7 @@ from memonger.solver.target import search
 
 def _by_classes(problem: Problem, run: Run) -> Outcome:
     incumbent = Incumbent(problem, run)
-    try:
+    with ends_early(run, lambda: incumbent.found):
         warm_start(incumbent)
         core = None if incumbent.closed else Core.of(problem)
         if core is None:
@@ -31,9 +31,6 @@ def _by_classes(problem: Problem, run: Run) -> Outcome:
             search_in_place(incumbent, core)
         else:
             search(incumbent, core, None)
-    except KeyboardInterrupt:
-        if incumbent.source == "none":
-            raise
     return incumbent.outcome()
 
 
@@ -41,7 +38,8 @@ def _by_bins(problem: Problem, run: Run) -> Outcome:
     if problem.rules:
         return solve_with_rules(problem, run)
     incumbent = Incumbent(problem, run)
-    warm_start(incumbent)
+    with ends_early(run, lambda: incumbent.found):
+        warm_start(incumbent)
     outcome = solve_by_bins(problem, run, incumbent.plan)
     return replace(outcome, source=incumbent.source) if outcome.source == "hint" else outcome
 

@@ -137,10 +137,9 @@ def search_in_place(incumbent: Incumbent, core: Core) -> None:
         seed=run.seed,
         on_bound=lambda units: incumbent.tell(bound=min(units * unit, cost)),
         on_objective=lambda units: incumbent.tell(objective=units * unit),
+        on_interrupt=run.deadline.stop,
     )
     incumbent.solve_seconds += solved.seconds
-    open_ended = solved.status in (Status.FEASIBLE, Status.UNKNOWN)
-    incumbent.interrupted = open_ended and not run.deadline.remaining() < 0.1 * solved.seconds
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
         incumbent.offer(core.whole(incumbent.problem, model.plan(solved.solver.value)), "cp-sat")
     incumbent.prove(min(cost, solved.bound * unit), Proof.CP_SAT)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from memonger.certificate import Certificate
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -27,8 +30,6 @@ class Incumbent:
         The best bound in bytes, and what proves it.
     solve_seconds
         Time spent in solvers.
-    interrupted
-        Whether a search was broken off by Ctrl-C, which CP-SAT takes for itself.
     """
 
     def __init__(self, problem: Problem, run: Run) -> None:
@@ -42,7 +43,11 @@ class Incumbent:
         self.proof: Proof | None = None
         self.certificate: Certificate | None = None
         self.solve_seconds = 0.0
-        self.interrupted = False
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a plan that someone has made."""
+        return self.source != "none"
 
     @property
     def closed(self) -> bool:
@@ -83,3 +88,22 @@ class Incumbent:
         return Outcome(
             self.plan, self.bound, self.proof, self.certificate, self.source, self.solve_seconds
         )
+
+
+@contextmanager
+def ends_early(run: Run, found: Callable[[], bool]) -> Iterator[None]:
+    """Let Ctrl-C end a run early: no time is left, and what is known is the answer.
+
+    Parameters
+    ----------
+    run
+        The run.
+    found
+        Whether a plan is known. Where none is, an interruption is one.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not found():
+            raise
+        run.deadline.stop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -11,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
+
+from memonger.solver.background import Background
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,34 +62,26 @@ def run_lp(
     -----
     HiGHS runs in a thread of its own, so that Ctrl-C is heard at once, and as it may run past a
     short limit by minutes (where the limit comes before the crossover begins). A run that is
-    given up goes on in the background until it ends or the process does.
+    given up, or interrupted, goes on in the background until it ends or the process does: scipy
+    has no way to stop it. Its answer is never looked at, but it takes a processor from what runs
+    next, which may get less done before a time limit. So where a time limit is met, a run with
+    one worker and the same seed may end with another plan: times differ from run to run. Without
+    a time limit nothing is ever given up.
     """
-    answer: list[Any] = []
+    limit = max(0.1, seconds)
 
-    def run() -> None:
-        options: Any = {} if seconds == float("inf") else {"time_limit": max(0.1, seconds)}
+    def run() -> Any:  # noqa: ANN401
+        options: Any = {} if seconds == float("inf") else {"time_limit": limit}
         bounds: Any = np.stack([low, high], axis=1)
-        try:
-            answer.append(
-                linprog(
-                    cost, A_eq=matrix, b_eq=right, bounds=bounds, method="highs-ipm",
-                    options=options,
-                )
-            )  # fmt: skip
-        except BaseException as error:  # raised below, in the caller's thread
-            answer.append(error)
+        return linprog(
+            cost, A_eq=matrix, b_eq=right, bounds=bounds, method="highs-ipm", options=options
+        )
 
-    thread = threading.Thread(target=run, name="highs", daemon=True)
     nothing = np.zeros(0)
-    until = time.monotonic() + max(0.1, seconds) + GRACE
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.2)
-        if thread.is_alive() and time.monotonic() > until:
-            return LpSolution(LpStatus.UNKNOWN, nothing, nothing)
-    found = answer[0]
-    if isinstance(found, BaseException):
-        raise found
+    highs = Background(run, "highs")
+    if not highs.wait(limit + GRACE):
+        return LpSolution(LpStatus.UNKNOWN, nothing, nothing)
+    found = highs.result()
     if found.status == 2:
         return LpSolution(LpStatus.INFEASIBLE, nothing, nothing)
     if found.status != 0:

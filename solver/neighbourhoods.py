@@ -16,7 +16,7 @@ from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run, ignore
 from memonger.solver.core import Core
-from memonger.solver.incumbent import Incumbent
+from memonger.solver.incumbent import Incumbent, ends_early
 from memonger.solver.stages import improve_by_relaxation, warm_start
 
 MAX_BUFFERS = 600  # of a neighbourhood
@@ -79,12 +79,9 @@ def _neighbourhood(incumbent: Incumbent, rng: random.Random) -> list[int]:
 
 def _run(problem: Problem, run: Run) -> Outcome:
     incumbent = Incumbent(problem, run)
-    try:
+    with ends_early(run, lambda: incumbent.found):
         warm_start(incumbent)
         polish(incumbent)
-    except KeyboardInterrupt:
-        if incumbent.source == "none":
-            raise
     return incumbent.outcome()
 
 

@@ -83,6 +83,7 @@ def _solve(
         workers=run.workers,
         seed=run.seed,
         on_bound=lambda units: incumbent.tell(bound=min(units * unit, cost)),
+        on_interrupt=run.deadline.stop,
     )
     incumbent.solve_seconds += solved.seconds
     incumbent.prove(min(cost, solved.bound * unit), Proof.CP_SAT)

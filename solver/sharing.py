@@ -7,7 +7,7 @@ from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.solver.constrained import solve_with_rules
 from memonger.solver.core import Core
 from memonger.solver.in_place import search_in_place
-from memonger.solver.incumbent import Incumbent
+from memonger.solver.incumbent import Incumbent, ends_early
 from memonger.solver.neighbourhoods import polish
 from memonger.solver.parallel import search_parallel
 from memonger.solver.stages import improve_by_relaxation, warm_start
@@ -29,13 +29,10 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
     if problem.rules:
         return solve_with_rules(problem, run)
     incumbent = Incumbent(problem, run)
-    try:
+    with ends_early(run, lambda: incumbent.found):
         warm_start(incumbent)
         if not incumbent.closed:
             _close(incumbent)
-    except KeyboardInterrupt:
-        if incumbent.source == "none":
-            raise
     return incumbent.outcome()
 
 
@@ -55,8 +52,7 @@ def _close(incumbent: Incumbent) -> None:
         search_in_place(incumbent, core)
     else:
         search(incumbent, core, relaxation)
-    if not incumbent.interrupted:
-        polish(incumbent)
+    polish(incumbent)
 
 
 SHARING.add(

@@ -49,22 +49,18 @@ class Answer:
         Buffer index -> class, or ``None``.
     seconds
         Time of the search.
-    too_large
-        Whether there was none, as the model would have been too large.
     """
 
     status: Status
     bound: int
     classes: list[int] | None
     seconds: float
-    too_large: bool = False
 
 
 def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
     """Close the gap by CP-SAT at targets from the bound up; without a relaxation at once.
 
-    Ends when the time is up, or where the smallest target cannot be decided, or before that if a
-    search is broken off (CP-SAT takes Ctrl-C for itself).
+    Ends when the time is up, or where the smallest target cannot be decided.
     """
     groups, problem, deadline = core.groups, incumbent.problem, incumbent.run.deadline
     relaxed = target = incumbent.bound
@@ -82,8 +78,7 @@ def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> N
             incumbent.offer(core.plan(problem, placement), "cp-sat")
         incumbent.prove(answer.bound, Proof.CP_SAT)
         if answer.status is not Status.INFEASIBLE:
-            incumbent.interrupted = not answer.too_large and answer.seconds < 0.9 * seconds
-            if incumbent.interrupted or target <= incumbent.bound or relaxation is None:
+            if target <= incumbent.bound or relaxation is None:
                 return
             target = incumbent.bound  # too large a step: too many plans to tell apart
             continue
@@ -119,7 +114,7 @@ def ask(
         return nothing
     entries = num_entries(groups, reduction.pairs)
     if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
-        return Answer(Status.UNKNOWN, bound, None, 0.0, too_large=True)
+        return Answer(Status.UNKNOWN, bound, None, 0.0)
     model = ClassModel(groups, reduction)
     model.require_cost(bound, target)
     if target == incumbent.cost:
@@ -137,6 +132,7 @@ def ask(
         seed=run.seed,
         on_bound=lambda units: incumbent.tell(bound=proven(units)),
         on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
+        on_interrupt=run.deadline.stop,
     )
     if solved.status is Status.INFEASIBLE:
         return replace(nothing, seconds=solved.seconds)

@@ -18,6 +18,7 @@ from memonger.certificate import (
     certificate_to_json,
     check_certificate,
 )
+from memonger.cli.main import run as run_command
 from memonger.errors import PlanError
 from memonger.instances.plan_json import plan_to_json
 from memonger.instances.problem_json import problem_to_json
@@ -29,7 +30,7 @@ from memonger.solver.solve import solve
 from tests import oracles
 from tests.solver.test_in_place import random_in_place
 from tests.solver.test_rules import random_rules
-from tests.stand_alone import PATH, own_verdict, stand_alone_verdict
+from tests.stand_alone import CHECKER, PATH, own_verdict, stand_alone_verdict
 from tests.strategies import parallel_problems, problems, problems_of_devices, random_problem
 
 PROBLEM = Problem((Buffer("a", 8, 0, 2), Buffer("b", 4, 1, 3), Buffer("c", 8, 2, 4)))
@@ -389,7 +390,7 @@ def test_stand_alone_checker_from_a_shell(tmp_path):
         "good.json": (plan, 0),
         "prices.json": (prices, 0),
         "bad.json": ({**plan, "bound": plan["bound"] + 1}, 3),
-        "malformed.json": ({**prices, "certificate": no_integer}, 3),
+        "malformed.json": ({**prices, "certificate": no_integer}, 2),
         "missing.json": (None, 2),
     }
     for name, (data, code) in files.items():
@@ -404,3 +405,67 @@ def test_stand_alone_checker_from_a_shell(tmp_path):
         assert run.returncode == code, name
         assert len((run.stdout + run.stderr).splitlines()) == 1
         assert "Traceback" not in run.stderr
+
+
+THRESHOLD = {"format": "memonger-certificate/1", "kind": "threshold", "witness": [[8, 0], [4, 1]]}
+DEVICES = {"format": "memonger-certificate/1", "kind": "by-device", "devices": {"": THRESHOLD}}
+CLAIMS = [  # what is changed in a plan, and the exit code of both checkers
+    ({}, 0),
+    ({"certificate": DEVICES}, 0),
+    ({"certificate": None, "proof": "cp-sat"}, 0),
+    ({"certificate": None, "proof": None, "status": "feasible"}, 0),
+    ({"certificate": None, "proof": None}, 3),
+    ({"certificate": None}, 3),
+    ({"certificate": None, "proof": "lp-dual"}, 3),
+    ({"proof": "lp-dual"}, 3),
+    ({"proof": "cp-sat"}, 3),
+    ({"proof": None}, 3),
+    ({"proof": "lp-dual", "certificate": DEVICES}, 3),
+    ({"proof": "guessed"}, 2),
+    ({"proof": 3}, 2),
+    ({"proof": ["threshold"]}, 2),
+    ({"objective": 20}, 3),
+    ({"objective": "12"}, 2),
+    ({"bound": 11}, 3),
+    ({"bound": 11, "status": "feasible"}, 0),
+    ({"bound": None}, 2),
+    ({"status": "proven"}, 3),
+    ({"sharing": {"a": 0, "b": 0, "c": 0}}, 3),
+    ({"sharing": {"a": 0, "b": 1, "c": 2}}, 3),
+    ({"sharing": {"a": 0, "b": 1}}, 2),
+    ({"sharing": {"a": 0, "b": 1, "c": -1}}, 2),
+    ({"sharing": None}, 2),
+    ({"buffers": {"a": [8, 0, 2], "b": [4, 1, 3], "c": [8, 2]}}, 2),
+    ({"buffers": {"a": [8, 0, 2], "b": [4, 1, 3], "c": [8, 4, 4]}}, 2),
+    ({"buffers": {"a": [8, 0, 2], "b": [4, 1, 3], "c": [8, 2, 9]}}, 3),
+    ({"buffers": {"a": [8, 0, 2], "b": [4, 1, 3], "c": [8.0, 2, 4]}}, 2),
+    ({"devices": {"b": "gpu"}}, 3),
+    ({"in_place": [["a", "c"]]}, 2),
+    ({"rules": {"apart": [["a", "c"]]}}, 3),
+    ({"rules": {"apart": [["a", "x"]]}}, 2),
+    ({"certificate": 3}, 2),
+    ({"certificate": {**THRESHOLD, "format": "?"}}, 2),
+    ({"certificate": {**THRESHOLD, "kind": "cut"}}, 2),
+    ({"certificate": {**THRESHOLD, "witness": [[8, "0"]]}}, 2),
+    ({"certificate": {**THRESHOLD, "witness": [[8, 9], [4, 1]]}}, 3),
+    ({"format": "memonger-plan/2"}, 2),
+    ({"form": "arena"}, 2),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), CLAIMS, ids=lambda value: str(value)[:60])
+def test_both_checkers_take_the_same_arguments_and_answer_alike(tmp_path, capfd, changes, code):
+    """FILE PLAN: malformed input is exit code 2, a claim that does not hold 3."""
+    plan = {**plan_to_json(PROBLEM, solve(PROBLEM)), **changes}
+    (tmp_path / "problem.json").write_text(json.dumps(problem_to_json(PROBLEM)))
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    arguments = [str(tmp_path / "problem.json"), str(tmp_path / "plan.json")]
+    assert run_command(["check", *arguments]) == code
+    if code:
+        assert len(capfd.readouterr().err.splitlines()) == 1
+        with pytest.raises(SystemExit) as end:
+            CHECKER.main(arguments)
+        assert end.value.code == code
+        assert len(capfd.readouterr().err.splitlines()) == 1
+    else:
+        CHECKER.main(arguments)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.certificate import check_certificate
+from memonger.certificate import CERTIFIED, check_certificate
 from memonger.cli import options
 from memonger.cli.console import out, print_json
 from memonger.errors import InputError, PlanError
@@ -92,6 +92,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         raise PlanError(f"a plan cannot have the status {claimed.status!r}")
     if claimed.status == "optimal" and claimed.bound != cost:
         raise PlanError(f"'optimal' is claimed, but the bound {claimed.bound} is below {cost}")
+    _check_proof(claimed)
     certified = None
     if claimed.certificate is not None:
         certified = check_certificate(claimed.problem, claimed.certificate, claimed.bound)
@@ -105,6 +106,20 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         "proven_optimal": certified == cost,
         "buffers": len(claimed.problem),
     }
+
+
+def _check_proof(claimed: PlanFile) -> None:
+    """Check that the proof that is named goes with the status and the certificate."""
+    if claimed.certificate is not None:
+        if claimed.proof != claimed.certificate.kind:
+            raise PlanError(
+                f"the proof {claimed.proof!r} is claimed, the certificate is of the kind "
+                f"{claimed.certificate.kind!r}"
+            )
+    elif claimed.proof in CERTIFIED:
+        raise PlanError(f"the proof {claimed.proof!r} is claimed without a certificate")
+    elif claimed.proof is None and claimed.status == "optimal":
+        raise PlanError("'optimal' is claimed without a proof")
 
 
 def _for(expected: Problem, claimed: PlanFile) -> PlanFile:

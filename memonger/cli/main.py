@@ -15,9 +15,8 @@ from memonger.cli.info import info
 from memonger.cli.optimize import optimize
 from memonger.cli.show import show
 from memonger.cli.solve import solve
+from memonger.cli.start import INTERRUPTED
 from memonger.errors import MemongerError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="memonger",
@@ -30,8 +29,8 @@ app = typer.Typer(
 
     Exit codes: 0 a valid plan, or a passed check; 2 bad usage or input; 3 verification failed;
     4 proven infeasible; 5 nothing found in the time; 10 (only with --require-optimal) valid, but
-    not proven optimal; 130 interrupted. Ctrl-C while CP-SAT searches only ends the
-    search: the best plan so far is verified and returned.""",
+    not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
+    search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
 for command in (optimize, solve, check, info, show):
     app.command()(command)
@@ -56,12 +55,12 @@ def _options(
         raise typer.Exit(2)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line as a program; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(arguments))
+    return run(arguments)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -77,14 +76,14 @@ def run(arguments: list[str] | None = None) -> int:
         if sys.stdout is not None:  # it may be closed
             sys.stdout.flush()  # here, where a reader that has gone is no surprise
         if code == INTERRUPTED:
-            return _fail("interrupted; nothing was written", INTERRUPTED)
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except MemongerError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(error.format_message().replace(": Value error, ", ": "), 2)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted; nothing was written", INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone (`memonger info x | head`): nothing left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

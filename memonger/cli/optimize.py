@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,7 +105,8 @@ def optimize(
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_stdout(output, json_output=json_output, quiet=quiet)
-    _check_targets(net, output, report)
+    inputs = (net, *map(str, shapes or ()), *(() if sizes is None else (str(sizes),)))
+    _check_targets(inputs, output, report)
     if pass_name is not None:
         request = passes.Request(
             name=pass_name,
@@ -150,16 +152,19 @@ def optimize(
     return exit_code(done.result, require_optimal=require_optimal)
 
 
-def _check_targets(net: str, output: Path | None, report: Path | None) -> None:
+def _check_targets(inputs: Iterable[str], output: Path | None, report: Path | None) -> None:
     """Refuse what could not be written at the end, before the work begins."""
     options.check_target(output)
     if output is not None:
-        options.check_new(net, output)
+        for source in inputs:
+            options.check_new(source, output)
         regular = not output.exists() or output.is_file()
         if regular and output.suffix not in (".pb", ".pbtxt", ".prototxt"):
             raise InputError(f"{output}: a net is a .pb or a .pbtxt")
     if report is not None:
-        _make_directory(report)
+        options.check_directory(report)
+        if output is not None and output.resolve() == report.resolve():
+            raise InputError(f"{output}: --output and --report are the same")
 
 
 def _wrote(*paths: Path | None, quiet: bool) -> None:
@@ -197,6 +202,7 @@ def _write_report(directory: Path, done: Any, summary: dict[str, Any]) -> None: 
     from memonger.instances.plan_json import plan_to_json
     from memonger.instances.problem_json import problem_to_json
 
+    _make_directory(directory)
     plan = plan_to_json(done.analysis.problem, done.result)
     write_atomically(directory / "plan.json", json.dumps(plan).encode())
     problem = problem_to_json(done.analysis.problem)

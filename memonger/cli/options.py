@@ -243,6 +243,18 @@ def check_target(path: Path | None) -> None:
         raise InputError(f"{path}: this is a directory")
 
 
+def check_directory(path: Path) -> None:
+    """Refuse a directory that could not be made at the end; it is not made yet."""
+    try:
+        there = next(p for p in (path.absolute(), *path.absolute().parents) if os.path.lexists(p))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot make it: {error}") from None
+    if not there.is_dir():
+        raise InputError(f"{path}: cannot make it: {there} is no directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot make it: no permission to write to {there}")
+
+
 def check_stdout(path: Path | None, *, json_output: bool, quiet: bool) -> None:
     """Refuse to write a file to stdout when something else goes there too."""
     if path is None or sys.stdout is None or (quiet and not json_output):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError, EncodeError
@@ -136,6 +138,21 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a path with a null character
         raise InputError(f"{os.fspath(path)!r}: {error}") from None
+
+
+def parse_json(content: bytes, source: str) -> Any:  # noqa: ANN401
+    """Return the data in JSON text; ``InputError`` names the source and the line."""
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        detail = f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except RecursionError:
+        detail = "nested too deeply"
+    except UnicodeDecodeError:
+        detail = "no UTF-8 text"
+    except ValueError:  # the only one that is left
+        detail = "a number of thousands of digits"
+    raise InputError(f"{source}: not JSON: {detail}")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from memonger.errors import ShapeError
-from memonger.net.io import load_net, looks_like_text, read_bytes
+from memonger.errors import InputError, ShapeError
+from memonger.net.io import load_net, looks_like_text, parse_json, read_bytes
 from memonger.net.shapes import types_from_init_net
 from memonger.net.tensors import DataType, TensorType
 
@@ -100,6 +99,6 @@ def read_sizes(path: PathLike) -> dict[str, int]:
 
 def _parse_json(data: bytes, path: PathLike) -> Any:  # noqa: ANN401
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ShapeError(f"{path}: not JSON: {error}") from None
+        return parse_json(data, os.fspath(path))
+    except InputError as error:
+        raise ShapeError(str(error)) from None

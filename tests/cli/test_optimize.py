@@ -153,6 +153,42 @@ def test_a_report_that_cannot_be_written_leaves_no_output(memonger, net, content
     assert contents() == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--shapes", "missing.json", "--report", "r/s"),
+        ("--shapes", "shapes.json", "--report", "r/s", "--algorithm", "best"),
+        ("--shapes", "shapes.json", "--report", "r", "-o", "no/out.pb"),
+        ("--shapes", "shapes.json", "--report", "r", "--static", "nothing"),
+    ],
+    ids=" ".join,
+)
+def test_no_report_of_an_error(memonger, net, arguments):
+    before = sorted(net.parent.rglob("*"))
+    memonger("optimize", net, *arguments).is_error()
+    assert sorted(net.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "x.pb", "--report", "x.pb"), "--output and --report are the same"),
+        (("-o", "x.pb", "--report", "./y/../x.pb"), "--output and --report are the same"),
+        (("-o", "four.pbtxt"), "this is the input"),
+        (("-o", "init.pbtxt", "--shapes", "init.pbtxt"), "this is the input"),
+        (("--report", "four.pbtxt"), "is no directory"),
+        (("--report", "four.pbtxt/r"), "is no directory"),
+    ],
+)
+def test_one_path_for_two_things(memonger, net, contents, arguments, message):
+    (net.parent / "init.pbtxt").write_text(
+        'op { output: "x" type: "ConstantFill" arg { name: "shape" ints: 2 ints: 3 } }'
+    )
+    before = contents()
+    assert message in memonger("optimize", net, *arguments).is_error()
+    assert contents() == before
+
+
 def test_require_optimal(memonger, net):
     arguments = ("--shapes", "shapes.json", "--require-optimal")
     assert memonger("optimize", net, *arguments).code == 0

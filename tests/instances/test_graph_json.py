@@ -2,6 +2,7 @@ import copy
 import gzip
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,31 @@ def test_errors(name):
         problem_from_graph(ERRORS[name], "file.json")
     assert str(error.value).startswith("file.json: ")
     assert "\n" not in str(error.value)
+    assert not re.search(
+        r"Error|object is not|unpack|subscript|attribute|NoneType", str(error.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no tensors", "'tensors' must be an object"),
+        ("no operators", "'ops' must be a list"),
+        ("meta is a list", "'meta' must be an object, got []"),
+        ("no aliases", "'tensors' must have a list 'alias'"),
+        ("few kinds", "entries in 'kind'"),
+        ("unknown kind", "tensor 'a' has the kind 'z'"),
+        ("bytes are a fraction", "tensor 'a' has the size 4.5"),
+        ("alias of nothing", "has the alias 99"),
+        ("operator is short", "operator 1 must be [name, type, inputs, outputs"),
+        ("input is unknown", "operator 1 names the tensor 99"),
+        ("input is text", "operator 1: the inputs must be a list"),
+    ],
+)
+def test_errors_name_the_field(name, message):
+    with pytest.raises(ProblemError) as error:
+        problem_from_graph(ERRORS[name], "file.json")
+    assert message in str(error.value)
 
 
 def test_the_error_names_the_operator_and_the_tensor():

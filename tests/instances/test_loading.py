@@ -16,6 +16,7 @@ from memonger.instances.problem_json import FORMAT as PROBLEM
 from memonger.instances.problem_json import problem_from_json, problem_to_json
 from memonger.net.io import save_net
 from memonger.net.netdef_pb2 import NetDef
+from memonger.net.type_files import read_sizes
 from memonger.problem import Buffer, Problem
 from memonger.solver.solve import solve
 
@@ -115,6 +116,27 @@ def test_bad_files_are_one_line_that_names_them(tmp_path, name, content):
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "line 1, column 2: "),
+        (b'{"a": 1,\n "a"}', "line 2, column 5: "),
+        (b"\xff", "no UTF-8 text"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"9" * 5000, "a number of thousands of digits"),
+    ],
+    ids=range(5),
+)
+def test_what_is_no_json(tmp_path, content, message):
+    path = write(tmp_path / "p.json", content)
+    with pytest.raises(MemongerError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: not JSON: {message}")
+    with pytest.raises(MemongerError) as error:
+        read_sizes(path)
+    assert str(error.value).startswith(f"{path}: not JSON: {message}")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -145,11 +146,45 @@ MALFORMED = [
 
 @pytest.mark.parametrize("data", MALFORMED, ids=range(len(MALFORMED)))
 def test_malformed(data):
-    """A file that is no plan is bad input; one whose certificate is none makes a false claim."""
+    """Bad input, in words of the format: none of Python's."""
     with pytest.raises(MemongerError) as error:
         plan_from_json(data, "plan.json")
     assert "\n" not in str(error.value)
-    assert error.value.exit_code == (3 if "certificate" in str(error.value) else 2)
+    assert str(error.value).startswith("plan.json: ")
+    assert not re.search(
+        r"Error|object is not|unpack|subscript|attribute|NoneType", str(error.value)
+    )
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        *(
+            (changed(key, value=...), f"'{key}' is missing")
+            for key in ("buffers", "sharing", "objective", "bound", "status")
+        ),
+        (changed("buffers", value=[]), "'buffers' must be an object"),
+        (changed("buffers", "a", value=[8, 0]), "buffer 'a' must be [size, start, end]"),
+        (changed("buffers", "a", value=[8.5, 0, 2]), "('a'): 'size' must be an integer, got 8.5"),
+        (changed("buffers", "a", value=...), "'sharing' places 'a', which is no buffer"),
+        (changed("sharing", "a", value=...), "'sharing' does not place 'a'"),
+        (changed("sharing", "a", value="0"), "'sharing' of 'a' must be a number"),
+        (changed("sharing", value=None), "'sharing' must be an object"),
+        (changed("objective", value="12"), "'objective' must be an integer, got '12'"),
+        (changed("status", value=None), "'status' must be a string, got None"),
+        (changed("certificate", value=3), "'certificate': the certificate is malformed"),
+        ({**PLAN, "devices": 3}, "'devices' must be an object"),
+        ({**PLAN, "devices": {"x": "cpu"}}, "'devices' speaks of 'x', which is no buffer"),
+        ({**PLAN, "devices": {"a": 3}}, "('a'): 'device' must be a string, got 3"),
+        ({**PLAN, "vector_time": {"a": 3}}, "'vector_time' of 'a' must be [start, end]"),
+        ({**PLAN, "instance": 3}, "'name' must be a string, got 3"),
+    ],
+)
+def test_malformed_plans_name_the_field(data, message):
+    with pytest.raises(MemongerError) as error:
+        plan_from_json(data, "plan.json")
+    assert message in str(error.value)
 
 
 UNTRUE = [
@@ -180,6 +215,6 @@ def test_untrue_claims(data, message):
 
 
 def test_a_plan_without_certificate_is_valid_and_says_so():
-    report = check_plan(plan_from_json(changed("certificate", value=None)))
+    report = check_plan(plan_from_json({**PLAN, "certificate": None, "proof": "cp-sat"}))
     assert report["certificate"] is False
     assert report["certified_bound"] is None

@@ -72,13 +72,32 @@ ERRORS = [
     (with_buffer(name=...), "buffer 1: 'name' must be a string"),
     (with_buffer(name=""), "empty name"),
     (with_buffer(name="a"), "'a' stands twice"),
-    (with_buffer(size=...), "buffer 1 ('b'): 'size' must be an integer"),
+    (with_buffer(size=...), "buffer 1 ('b'): 'size' is missing"),
+    (with_buffer(end=...), "buffer 1 ('b'): 'end' is missing"),
     (with_buffer(size=1.5), "'size' must be an integer, got 1.5"),
     (with_buffer(size="4"), "'size' must be an integer"),
     (with_buffer(size=True), "'size' must be an integer"),
     (with_buffer(size=None), "'size' must be an integer"),
     (with_buffer(size=-1), "'b' has the negative size -1"),
-    (with_buffer(size=2**63), "2^62"),
+    (with_buffer(size=2**63), "buffer 1 ('b'): 'size' must be below 2^62, got 9223372036854775808"),
+    (with_buffer(size=10**4000), "buffer 1 ('b'): 'size' must be below 2^62, got 1000"),
+    (with_buffer(size=2**62 - 1), "2^62"),
+    (with_buffer(alignment=2**62), "buffer 1 ('b'): 'alignment' must be below 2^62"),
+    ({**with_buffer(), "horizon": 1}, "'horizon' is 1, but 'b' ends at 2"),
+    ({**with_buffer(), "horizon": 2.5}, "'horizon' must be an integer >= 0, got 2.5"),
+    ({**with_buffer(), "horizon": "2"}, "'horizon' must be an integer >= 0, got '2'"),
+    ({**with_buffer(), "horizon": True}, "'horizon' must be an integer >= 0, got True"),
+    ({**with_buffer(), "horizon": None}, "'horizon' must be an integer >= 0, got None"),
+    ({"format": FORMAT, "buffers": [], "horizon": -1}, "'horizon' must be an integer >= 0"),
+    ({**with_buffer(), "inplace": []}, "'inplace' is no field of memonger-problem/1"),
+    ({**with_buffer(), "name": 3}, "'name' must be a string, got 3"),
+    ({**with_buffer(), "in_place": {}}, "'in_place' must be a list of pairs"),
+    ({**with_buffer(), "in_place": None}, "'in_place' must be a list of pairs"),
+    ({**with_buffer(), "in_place": ["ab"]}, "'in_place' must be a list of pairs"),
+    ({**with_buffer(), "in_place": [["a", 1]]}, "'in_place': there is no buffer 1"),
+    ({**with_buffer(), "rules": []}, "'rules' must be an object"),
+    ({**with_buffer(), "rules": {"at_most": True}}, "'at_most' must be an integer, got True"),
+    ({**with_buffer(), "rules": {"apart": None}}, "'apart' must be a list of pairs"),
     (with_buffer(start=2), "'b' has the empty or negative live range [2, 2)"),
     (with_buffer(start=-1), "'b' has the empty or negative live range"),
     (with_buffer(end=1e9), "'end' must be an integer"),
@@ -99,6 +118,12 @@ def test_errors(data, message):
     assert message in str(error.value)
     assert str(error.value).startswith("file.json: ")
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("horizon", [2, 3, 10**6])
+def test_a_horizon_may_lie_beyond_the_last_end(horizon):
+    assert len(problem_from_json({**with_buffer(), "horizon": horizon})) == 2
 
 
 @pytest.mark.parametrize(
