@@ -74,18 +74,6 @@ def ranks(buffers: IntArray) -> IntArray:
     return rank
 
 
-def duration(sections: Sections) -> IntArray:
-    """Return the time from the first section of each buffer to the first one after it.
-
-    Times of sections are those of the problem, so this is the length of the live range but for
-    what lies beyond the outermost sections of a buffer; no two buffers that live through the same
-    sections differ in it. The time after the last section is the next one.
-    """
-    times = np.append(sections.times, sections.times[-1:] + 1)
-    lasting: IntArray = times[sections.end] - times[sections.begin]
-    return lasting
-
-
 def conflicts(sections: Sections) -> IntArray:
     """Return the number of buffers that each one conflicts with, counted by sorting."""
     begins, ends = np.sort(sections.begin), np.sort(sections.end)
@@ -124,10 +112,10 @@ def _float(values: IntArray) -> npt.NDArray[np.float64]:
 
 
 KEYS: dict[str, Key] = {
-    "W": Key("duration, in the time of the problem", duration),
+    "W": Key("duration, in the time of the problem", lambda s: s.duration),
     "C": Key("number of sections", lambda s: s.end - s.begin),
     "Z": Key("size", lambda s: s.size),
-    "A": Key("area: size x duration", lambda s: _float(s.size) * _float(duration(s))),
+    "A": Key("area: size x duration", lambda s: _float(s.size) * _float(s.duration)),
     "B": Key("size x number of sections", lambda s: _float(s.size) * _float(s.end - s.begin)),
     "T": Key("largest load of a section that it is live in", lambda s: tightest(s.load, s)),
     "O": Key("number of buffers that conflict with it", conflicts),

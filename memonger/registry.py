@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from memonger.certificate import Certificate
 from memonger.errors import InputError
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 from memonger.result import Proof
 from memonger.stop import Deadline
+
+P = TypeVar("P", SharingPlan, ArenaPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def ignore(_: Progress) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunOf(Generic[P]):
     """What an algorithm is given beside the problem.
 
     Parameters
@@ -42,23 +45,26 @@ class Run:
         A valid plan to start from.
     report
         To be called with progress.
+    capacity
+        Bytes: it is enough to know whether a plan fits in them. ``None`` asks for the best plan.
     """
 
     deadline: Deadline
     workers: int = 1
     seed: int = 0
-    hint: SharingPlan | None = None
+    hint: P | None = None
     report: Callable[[Progress], None] = ignore
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OutcomeOf(Generic[P]):
     """What an algorithm returns: a plan, and a bound if it proves one.
 
     ``infeasible``: it is proven that no plan exists.
     """
 
-    plan: SharingPlan | None
+    plan: P | None
     bound: int = 0
     proof: Proof | None = None
     certificate: Certificate | None = None
@@ -68,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Algorithm:
+class AlgorithmOf(Generic[P]):
     """An algorithm and what it can do.
 
     Parameters
@@ -89,35 +95,35 @@ class Algorithm:
 
     name: str
     summary: str
-    run: Callable[[Problem, Run], Outcome]
+    run: Callable[[Problem, RunOf[P]], OutcomeOf[P]]
     proves: bool = False
     vector_time: bool = False
     rules: bool = False
 
 
-class Registry:
+class RegistryOf(Generic[P]):
     """Algorithms by name; names are unique.
 
     Examples
     --------
-    >>> registry = Registry()
-    >>> nothing = Algorithm("nothing", "does nothing", lambda problem, run: Outcome(None))
+    >>> registry = RegistryOf()
+    >>> nothing = AlgorithmOf("nothing", "does nothing", lambda problem, run: OutcomeOf(None))
     >>> _ = registry.add(nothing)
     >>> registry.names()
     ['nothing']
     """
 
     def __init__(self) -> None:
-        self._algorithms: dict[str, Algorithm] = {}
+        self._algorithms: dict[str, AlgorithmOf[P]] = {}
 
-    def add(self, algorithm: Algorithm) -> Algorithm:
+    def add(self, algorithm: AlgorithmOf[P]) -> AlgorithmOf[P]:
         """Add an algorithm; a name that is taken is an error."""
         if algorithm.name in self._algorithms:
             raise ValueError(f"algorithm {algorithm.name!r} is registered already")
         self._algorithms[algorithm.name] = algorithm
         return algorithm
 
-    def get(self, name: str) -> Algorithm:
+    def get(self, name: str) -> AlgorithmOf[P]:
         """Return an algorithm; ``InputError`` lists the names where there is none of that name."""
         if name not in self._algorithms:
             raise InputError(f"unknown algorithm {name!r}; known: {', '.join(self.names())}")
@@ -127,9 +133,21 @@ class Registry:
         """Return the names, in the order of registration."""
         return list(self._algorithms)
 
-    def __iter__(self) -> Iterator[Algorithm]:
+    def __iter__(self) -> Iterator[AlgorithmOf[P]]:
         return iter(self._algorithms.values())
 
 
+Run = RunOf[SharingPlan]
+Outcome = OutcomeOf[SharingPlan]
+Algorithm = AlgorithmOf[SharingPlan]
+Registry = RegistryOf[SharingPlan]
+ArenaRun = RunOf[ArenaPlan]
+ArenaOutcome = OutcomeOf[ArenaPlan]
+ArenaAlgorithm = AlgorithmOf[ArenaPlan]
+ArenaRegistry = RegistryOf[ArenaPlan]
+
 SHARING = Registry()
 """Algorithms for the sharing form; `memonger.heuristics` and `memonger.solver` fill it."""
+
+ARENA = ArenaRegistry()
+"""Algorithms for the arena form."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from memonger.certificate import Certificate
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
+
+P = TypeVar("P", SharingPlan, ArenaPlan)
 
 
 class Status(StrEnum):
@@ -38,7 +41,7 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultOf(Generic[P]):
     """A plan, a bound, and how they came about.
 
     Parameters
@@ -72,7 +75,7 @@ class Result:
     algorithm: str
     objective: int | None
     bound: int
-    plan: SharingPlan | None
+    plan: P | None
     proof: Proof | None = None
     certificate: Certificate | None = None
     source: str = ""
@@ -93,3 +96,7 @@ class Result:
     def seconds(self) -> float:
         """Seconds of the whole run."""
         return self.build_seconds + self.solve_seconds
+
+
+Result = ResultOf[SharingPlan]
+ArenaResult = ResultOf[ArenaPlan]

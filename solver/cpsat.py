@@ -12,6 +12,8 @@ from ortools.sat.python import cp_model
 from memonger.result import Status
 from memonger.solver.background import Background
 
+_POLL = 0.05  # seconds between two looks whether the search is to end
+
 _STATUS = {
     cp_model.OPTIMAL: Status.OPTIMAL,
     cp_model.FEASIBLE: Status.FEASIBLE,
@@ -54,6 +56,8 @@ def run_cpsat(
     on_bound: Callable[[int], None] | None = None,
     on_objective: Callable[[int], None] | None = None,
     on_interrupt: Callable[[], None] | None = None,
+    effort: float | None = None,
+    halted: Callable[[], bool] | None = None,
     keep_log: bool = False,
 ) -> Solved:
     """Run CP-SAT on a model.
@@ -72,6 +76,10 @@ def run_cpsat(
         Called with every better bound and objective, in a thread of the solver.
     on_interrupt
         Called on Ctrl-C, which then only ends the search.
+    effort
+        Limit in CP-SAT's deterministic seconds, which do not depend on the machine.
+    halted
+        Asked several times a second; ends the search where it says so.
     keep_log
         Whether to return the solver's log.
 
@@ -91,6 +99,8 @@ def run_cpsat(
     parameters = solver.parameters
     if seconds != float("inf"):
         parameters.max_time_in_seconds = max(0.0, seconds)
+    if effort is not None:
+        parameters.max_deterministic_time = effort
     parameters.catch_sigint_signal = False
     parameters.num_workers = workers
     parameters.random_seed = seed % 2**31
@@ -102,7 +112,7 @@ def run_cpsat(
     if on_bound is not None:
         solver.best_bound_callback = lambda bound: on_bound(math.ceil(bound - 1e-6))
     callback = _Watch(on_objective) if on_objective is not None else None
-    code = _solve(solver, model, callback, on_interrupt)
+    code = _solve(solver, model, callback, on_interrupt, halted)
     if code == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
     known = code != cp_model.INFEASIBLE and math.isfinite(solver.best_objective_bound)
@@ -115,11 +125,14 @@ def _solve(
     model: Any,  # noqa: ANN401
     callback: Any,  # noqa: ANN401
     on_interrupt: Callable[[], None] | None,
+    halted: Callable[[], bool] | None,
 ) -> Any:  # noqa: ANN401
     """Run the search; Ctrl-C ends it, wherever it is."""
     search = Background(lambda: solver.solve(model, callback), "cp-sat")
     try:
-        search.wait()
+        while not search.wait(math.inf if halted is None else _POLL):
+            if halted is not None and halted():
+                solver.stop_search()
     except KeyboardInterrupt:
         solver.stop_search()
         while not search.wait(0.1):  # it may not have begun, and then has not heard it

@@ -1,0 +1,55 @@
+"""The exact algorithm of the arena form: greedy orders, search from above, refutation from below."""
+
+from __future__ import annotations
+
+from memonger.graph.sections import sections_of
+from memonger.heuristics.arena_boxes import pins_clash
+from memonger.heuristics.arena_orders import order
+from memonger.heuristics.canonical import canonical_greedy
+from memonger.problem import Problem
+from memonger.registry import ArenaOutcome, ArenaRun
+from memonger.solver.arena_incumbent import ArenaIncumbent
+from memonger.solver.arena_race import Race
+from memonger.solver.placement_search import MAX_BUFFERS
+
+FIRST_ORDERS = ("A", "Zl", "TWA", "TC", "B", "U")
+
+
+def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
+    """Find a lowest arena and prove it, in the time there is.
+
+    The load bound comes first: where a greedy order meets it, that is the proof. What is above it
+    is searched component by component, always the one that the peak is in: whether it fits in the
+    bound, then from the known placement down, while windows and CP-SAT refute from the bound up.
+    Components of more buffers than the search takes are left to the dives. Ctrl-C ends the run
+    early, with the best plan and bound so far.
+    """
+    sections = sections_of(problem)
+    if pins_clash(sections):
+        return ArenaOutcome(None, infeasible=True)
+    incumbent = ArenaIncumbent(problem, sections, run)
+    if run.hint is not None:
+        incumbent.offer_plan(run.hint)
+    try:
+        _greedy(incumbent)
+        while not (incumbent.closed or run.deadline.expired):
+            part = incumbent.highest()
+            if len(part.members) > MAX_BUFFERS:
+                _dive(incumbent, part)
+                break
+            Race(incumbent, part).run()
+    except KeyboardInterrupt:
+        run.deadline.stop()
+    return incumbent.outcome()
+
+
+def _greedy(incumbent: ArenaIncumbent) -> None:
+    """Try the canonical greedy in a few orders."""
+    deadline = incumbent.run.deadline
+    for code in FIRST_ORDERS:
+        if incumbent.closed or deadline.expired:
+            return
+        found = canonical_greedy(
+            incumbent.sections, order(incumbent.sections, code), deadline=deadline
+        )
+        incumbent.offer(found, f"canonical {code}")
