@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from memonger.heuristics.lane_table import Rule, fill
+from memonger.heuristics.lane_table import LaneRule, fill
 from memonger.heuristics.lanes import Lane, over_before
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -37,7 +37,7 @@ def tight_gap(problem: Problem, fitting: list[tuple[Lane, int]], buffer: int) ->
     return min(range(len(fitting)), key=lambda i: idle(*fitting[i]))
 
 
-_RULES = {first_fit: Rule.FIRST, tight_gap: Rule.TIGHT}
+_RULES = {first_fit: LaneRule.FIRST, tight_gap: LaneRule.TIGHT}
 
 
 def greedy_by_size(

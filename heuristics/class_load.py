@@ -20,7 +20,8 @@ from memonger.plan import SharingPlan
 from memonger.problem import IntArray, Problem
 from memonger.stop import Deadline
 
-MAX_TABLE = 20_000_000  # classes x cliques; 80 MB
+# Entries of the table (sizes x cliques) that is worked on, here and in presolve; 80 MB.
+MAX_TABLE = 20_000_000
 CHUNK = 256  # buffers between two looks at the clock
 
 

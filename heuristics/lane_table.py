@@ -19,7 +19,7 @@ MAX_CELLS = 100_000_000  # 400 MB
 CHUNK = 256  # buffers between two looks at the clock
 
 
-class Rule(IntEnum):
+class LaneRule(IntEnum):
     """Which of the shared buffers with room in time a buffer takes."""
 
     FIRST = 0
@@ -35,7 +35,7 @@ class Rule(IntEnum):
 
 
 def fill(
-    problem: Problem, order: IntArray, rule: Rule, deadline: Deadline | None = None
+    problem: Problem, order: IntArray, rule: LaneRule, deadline: Deadline | None = None
 ) -> SharingPlan | None:
     """Place buffers in an order, each into an open shared buffer by a rule, or into a new one.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memonger.graph.cliques import clique_times
-from memonger.heuristics.lane_table import Rule, fill
+from memonger.heuristics.lane_table import LaneRule, fill
 from memonger.plan import SharingPlan
 from memonger.problem import IntArray, Problem
 from memonger.stop import Deadline
@@ -25,7 +25,7 @@ def greedy_by_breadth(problem: Problem, deadline: Deadline | None = None) -> Sha
     ----------
     Y. Pisarchyk, J. Lee, "Efficient memory management for deep neural net inference", 2020.
     """
-    return fill(problem, breadth_order(problem), Rule.SUFFICIENT, deadline)
+    return fill(problem, breadth_order(problem), LaneRule.SUFFICIENT, deadline)
 
 
 def breadth_order(problem: Problem) -> IntArray:

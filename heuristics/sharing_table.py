@@ -10,8 +10,7 @@ from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
 from memonger.heuristics.caffe2_dp import caffe2_dp
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.heuristics.class_load import class_load
-from memonger.heuristics.lane_table import Rule as LaneRule
-from memonger.heuristics.lane_table import fill
+from memonger.heuristics.lane_table import LaneRule, fill
 from memonger.heuristics.pisarchyk_lee import greedy_by_breadth
 from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
 from memonger.plan import SharingPlan
@@ -34,11 +33,12 @@ def _register(
     plan: Callable[[Problem, Run], SharingPlan | None],
     *,
     vector_time: bool = False,
+    in_place: bool = False,
 ) -> None:
     def run(problem: Problem, run: Run) -> Outcome:
         return Outcome(plan(problem, run), source=name)
 
-    SHARING.add(Algorithm(name, summary, run, vector_time=vector_time))
+    SHARING.add(Algorithm(name, summary, run, vector_time=vector_time, in_place=in_place))
 
 
 _register("none", "no sharing at all", lambda p, _: no_sharing(p), vector_time=True)
@@ -57,11 +57,12 @@ _register(
     "Caffe2's dynamic programming, sizes known; gives up where it grows too large",
     lambda p, run: caffe2_dp(p, run.deadline),
 )
-_register("sweep", "capacity-profile sweep in time", lambda p, _: profile_sweep(p))
+_register("sweep", "capacity-profile sweep in time", lambda p, _: profile_sweep(p), in_place=True)
 _register(
     "sweep-reverse",
     "capacity-profile sweep against time",
     lambda p, _: profile_sweep(p, reverse=True),
+    in_place=True,
 )
 _register(
     "best-fit",
@@ -85,6 +86,7 @@ _register(
     "class-load",
     "largest first, into capacity classes by their load, many orders and rules",
     lambda p, run: class_load(p, run.deadline),
+    in_place=True,
 )
 _register(
     "by-breadth",

@@ -91,6 +91,9 @@ class AlgorithmOf(Generic[P]):
         Whether it handles live ranges of nets whose operators run in parallel.
     rules
         Whether it handles rules.
+    in_place
+        Whether it lets buffers take over others in place. The plans of those that do not are
+        valid for problems with such pairs, too.
     """
 
     name: str
@@ -99,6 +102,7 @@ class AlgorithmOf(Generic[P]):
     proves: bool = False
     vector_time: bool = False
     rules: bool = False
+    in_place: bool = False
 
 
 class RegistryOf(Generic[P]):

@@ -18,17 +18,12 @@ from memonger.solver.bounds import threshold_bound
 from memonger.solver.chains import conflict_cliques, conflicts, order_matrix
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.core import Core
-from memonger.solver.cpsat import run_cpsat
+from memonger.solver.cpsat import affordable, run_cpsat
 from memonger.solver.incumbent import ends_early
 from memonger.solver.parallel import MAX_ENUMERATED, respects_program_order
 from memonger.solver.presolve import gap_fixing
 from memonger.solver.stages import WARM_STARTS
 from memonger.verify import verify_sharing
-
-# Above these, the model would take longer to build than it is worth: literals in cliques, in all
-# and per second that is left.
-MAX_ENTRIES = 6_000_000
-ENTRIES_PER_SECOND = 500_000
 
 
 def solve_by_bins(problem: Problem, run: Run, known: SharingPlan | None) -> Outcome:
@@ -104,8 +99,7 @@ def _model(core: Core, run: Run, cost: int) -> BinPackingModel | None:
     limits = gap_fixing(core.groups, cost)
     rules = core.problem.rules
     bins = int(limits.high[-1]) if rules.at_most is None else rules.at_most
-    entries = bins * sum(len(clique) for clique in cliques)
-    if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
+    if not affordable(bins * sum(len(clique) for clique in cliques), run.deadline):
         return None
     model = BinPackingModel(core.groups, limits, cliques, min(bins, int(limits.high[-1])))
     model.add_rules(rules)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from memonger.graph.cliques import Groups, compress
-from memonger.heuristics.class_load import Placement, plan_of
+from memonger.heuristics.class_load import MAX_TABLE
+from memonger.heuristics.classes import plan_from_classes
 from memonger.plan import SharingPlan
 from memonger.problem import IntArray, Problem
 from memonger.solver.presolve import Pairs
 
-# Entries of the table (sizes x cliques) that presolve and class-load first fit work on.
-MAX_TABLE = 20_000_000
 # CP-SAT reports bounds as floats: exact below 2^53.
 MAX_UNITS = 2**52
 
@@ -46,9 +46,9 @@ class Core:
             return None
         return cls(indices, core, groups)
 
-    def plan(self, whole: Problem, placement: Placement) -> SharingPlan:
-        """Return a placement as a plan of the whole problem."""
-        return plan_of(whole, self.indices, self.problem, placement)
+    def plan(self, problem: Problem, classes: Sequence[int]) -> SharingPlan:
+        """Return the plan of the whole problem whose buffers are in these classes, one a buffer."""
+        return self.whole(problem, plan_from_classes(self.problem, classes))
 
     def whole(self, problem: Problem, plan: SharingPlan) -> SharingPlan:
         """Return a plan of the core as one of the whole problem: empty buffers stay alone."""

@@ -11,6 +11,12 @@ from ortools.sat.python import cp_model
 
 from memonger.result import Status
 from memonger.solver.background import Background
+from memonger.stop import Deadline
+
+# Above these, a model would take longer to build than it is worth: coefficients in all, and per
+# second that is left.
+MAX_ENTRIES = 6_000_000
+ENTRIES_PER_SECOND = 500_000
 
 _POLL = 0.05  # seconds between two looks whether the search is to end
 
@@ -45,6 +51,11 @@ class Solved:
     solver: Any
     seconds: float
     log: str
+
+
+def affordable(entries: int, deadline: Deadline) -> bool:
+    """Return whether a model of so many coefficients is worth to be built in the time left."""
+    return entries <= min(MAX_ENTRIES, ENTRIES_PER_SECOND * deadline.remaining())
 
 
 def run_cpsat(

@@ -51,6 +51,7 @@ SHARING.add(
         _by_classes,
         proves=True,
         vector_time=True,
+        in_place=True,
     )
 )
 SHARING.add(
@@ -61,5 +62,6 @@ SHARING.add(
         proves=True,
         vector_time=True,
         rules=True,
+        in_place=True,
     )
 )

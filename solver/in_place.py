@@ -25,11 +25,9 @@ from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.result import Proof, Status
 from memonger.solver.core import Core
-from memonger.solver.cpsat import run_cpsat
+from memonger.solver.cpsat import affordable, run_cpsat
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import Limits, gap_fixing
-
-MAX_ENTRIES = 6_000_000
 
 
 class CreditModel:
@@ -81,17 +79,18 @@ class CreditModel:
 
     def _add_credits(self, num_classes: int) -> None:
         """(3)."""
-        of: dict[tuple[int, int], list[Any]] = {}
-        for taken, over in self.problem.in_place:
+        given: dict[tuple[int, int], list[Any]] = {}  # by (p, c)
+        taken: dict[tuple[int, int], list[Any]] = {}  # by (o, c)
+        for p, o in self.problem.in_place:
             for c in range(num_classes):
-                if (taken, c) in self.placed and (over, c) in self.placed:
-                    credit = self.model.new_bool_var(f"u{taken}_{over}_{c}")
-                    self.credit[taken, over, c] = credit
-                    of.setdefault((taken, c), []).append(credit)
-                    of.setdefault((-1 - over, c), []).append(credit)
-        for (buffer, c), credits in of.items():
-            own = self.placed[buffer if buffer >= 0 else -1 - buffer, c]
-            self.model.add(sum(credits) <= own)
+                if (p, c) in self.placed and (o, c) in self.placed:
+                    credit = self.model.new_bool_var(f"u{p}_{o}_{c}")
+                    self.credit[p, o, c] = credit
+                    given.setdefault((p, c), []).append(credit)
+                    taken.setdefault((o, c), []).append(credit)
+        for side in (given, taken):
+            for key, credits in side.items():
+                self.model.add(sum(credits) <= self.placed[key])
 
     def _add_capacities(self, num_classes: int) -> None:
         """(2)."""
@@ -120,12 +119,12 @@ class CreditModel:
 def search_in_place(incumbent: Incumbent, core: Core) -> None:
     """Close the gap of a problem with in-place pairs by CP-SAT, as far as the time allows."""
     groups, run, unit = core.groups, incumbent.run, core.groups.gcd
-    lifetimes = np.searchsorted(np.unique(core.problem.starts), core.problem.ends)
-    lifetimes -= np.searchsorted(np.unique(core.problem.starts), core.problem.starts)
-    if int(lifetimes.sum()) * len(groups.sizes) > MAX_ENTRIES:
+    problem, times = core.problem, np.unique(core.problem.starts)
+    rows = np.searchsorted(times, problem.ends) - np.searchsorted(times, problem.starts)
+    if not affordable(int(rows.sum()) * len(groups.sizes), run.deadline):
         return
     cost = incumbent.cost
-    model = CreditModel(core.problem, groups, gap_fixing(groups, cost))
+    model = CreditModel(problem, groups, gap_fixing(groups, cost))
     model.model.add_linear_constraint(model.cost, -(-incumbent.bound // unit), cost // unit)
     classes = core.classes(incumbent.plan)
     for (i, c), variable in model.placed.items():

@@ -90,5 +90,6 @@ SHARING.add(
         "neighbourhoods",
         "best heuristic, then large-neighbourhood search",
         _run,
+        in_place=True,
     )
 )

@@ -22,10 +22,9 @@ from memonger.solver.chains import (
 )
 from memonger.solver.class_model import ClassModel, num_entries
 from memonger.solver.core import Core
-from memonger.solver.cpsat import run_cpsat
+from memonger.solver.cpsat import affordable, run_cpsat
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import BoolArray, allowed_pairs, gap_fixing, unreduced
-from memonger.solver.target import MAX_ENTRIES
 
 # The partial order is a table of n x n; above the smaller number, cliques are not enumerated.
 MAX_BUFFERS = 4_000
@@ -70,7 +69,7 @@ def _solve(
     """
     groups, run, unit, cost = core.groups, incumbent.run, core.groups.gcd, incumbent.cost
     limits = gap_fixing(groups, cost)
-    if num_entries(groups, allowed_pairs(groups, limits)) > MAX_ENTRIES:
+    if not affordable(num_entries(groups, allowed_pairs(groups, limits)), run.deadline):
         return None, []
     model = ClassModel(groups, unreduced(groups, limits))
     group_of = {i: g for g, members in enumerate(groups.members) for i in members}

@@ -63,5 +63,6 @@ SHARING.add(
         proves=True,
         vector_time=True,
         rules=True,
+        in_place=True,
     )
 )

@@ -48,11 +48,12 @@ def solve(
     workers
         Threads; by default as many as there are processors, at most 8.
     seed
-        With one worker, the same seed gives the same plan.
+        With one worker, the same seed gives the same plan, unless a time limit is met: see
+        `memonger.solver.linear.run_lp`.
     hint
         A valid plan to start from; the result is never worse.
     report
-        Called with progress.
+        Called with progress, from the thread of a solver at times.
 
     Returns
     -------
@@ -66,6 +67,8 @@ def solve(
         If the algorithm is unknown or cannot handle vector time, or a number is out of range.
     PlanError
         If the hint is not valid for the problem.
+    KeyboardInterrupt
+        On Ctrl-C before there is a plan; later it ends the run early, with the best plan so far.
 
     Examples
     --------

@@ -80,4 +80,4 @@ def _take(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
     if not incumbent.closed:
         found = round_relaxation(core.groups, relaxation, incumbent.cost, incumbent.run.deadline)
         if found is not None:
-            incumbent.offer(core.plan(problem, found), "lp-rounding")
+            incumbent.offer(core.plan(problem, found.classes.tolist()), "lp-rounding")

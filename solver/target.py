@@ -10,23 +10,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from memonger.graph.cliques import Groups
-from memonger.heuristics.class_load import Placement
 from memonger.result import Proof, Status
 from memonger.solver.class_model import ClassModel, num_entries
 from memonger.solver.core import Core
-from memonger.solver.cpsat import run_cpsat
+from memonger.solver.cpsat import affordable, run_cpsat
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import Reduction, allowed_pairs, gap_fixing, unreduced
 from memonger.solver.prices import reduce_by_prices
 from memonger.solver.relaxation import Relaxation
-
-# Above these, the model would take longer to build than it is worth: coefficients in all, and
-# per second that is left.
-MAX_ENTRIES = 6_000_000
-ENTRIES_PER_SECOND = 500_000
 
 # For a target above the bound, of the time that is left, and in proportion to what was spent: where
 # it does not suffice, smaller steps.
@@ -74,8 +66,7 @@ def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> N
         answer = ask(incumbent, core, relaxation, target, seconds)
         incumbent.solve_seconds += answer.seconds
         if answer.classes is not None:
-            placement = Placement(np.array(answer.classes), np.zeros(0, dtype=np.int64))
-            incumbent.offer(core.plan(problem, placement), "cp-sat")
+            incumbent.offer(core.plan(problem, answer.classes), "cp-sat")
         incumbent.prove(answer.bound, Proof.CP_SAT)
         if answer.status is not Status.INFEASIBLE:
             if target <= incumbent.bound or relaxation is None:
@@ -112,8 +103,7 @@ def ask(
     reduction = _reduction(groups, relaxation, target)
     if reduction is None:
         return nothing
-    entries = num_entries(groups, reduction.pairs)
-    if entries > min(MAX_ENTRIES, ENTRIES_PER_SECOND * run.deadline.remaining()):
+    if not affordable(num_entries(groups, reduction.pairs), run.deadline):
         return Answer(Status.UNKNOWN, bound, None, 0.0)
     model = ClassModel(groups, reduction)
     model.require_cost(bound, target)

@@ -14,6 +14,14 @@ from memonger.errors import InputError
 from memonger.instances.nets import NETS, build
 from memonger.problem import Problem
 
+# What an algorithm may be able to do, and how the list of algorithms says it.
+_ABILITIES = {
+    "proves": "proofs",
+    "vector_time": "parallel nets",
+    "in_place": "in-place pairs",
+    "rules": "rules",
+}
+
 
 def info(
     file: Annotated[
@@ -174,12 +182,17 @@ def _list_algorithms(*, json_output: bool) -> int:
     import memonger.solver.solve  # noqa: F401  (registers the algorithms)
     from memonger.registry import SHARING
 
+    abilities = {a.name: {name: getattr(a, name) for name in _ABILITIES} for a in SHARING}
     if json_output:
-        print_json({"sharing": {a.name: a.summary for a in SHARING}})
+        print_json({"sharing": {a.name: a.summary for a in SHARING}, "abilities": abilities})
         return 0
-    rows = table("algorithms (sharing)", "name", "proves", "parallel nets", "summary")
-    rows.columns[3].justify = "left"
+    rows = table("algorithms (sharing)", "name", "knows", "summary")
+    rows.columns[0].no_wrap = True
+    rows.columns[1].max_width = 21
+    for column in rows.columns[1:]:
+        column.justify = "left"
     for a in SHARING:
-        rows.add_row(a.name, *("yes" if x else "" for x in (a.proves, a.vector_time)), a.summary)
+        known = [_ABILITIES[name] for name, able in abilities[a.name].items() if able]
+        rows.add_row(a.name, ", ".join(known), a.summary)
     out.print(rows)
     return 0

@@ -105,8 +105,7 @@ def optimize(
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_stdout(output, json_output=json_output, quiet=quiet)
-    inputs = (net, *map(str, shapes or ()), *(() if sizes is None else (str(sizes),)))
-    _check_targets(inputs, output, report)
+    _check_targets((net, *(shapes or ()), sizes or net), output, report)
     if pass_name is not None:
         request = passes.Request(
             name=pass_name,
@@ -152,7 +151,7 @@ def optimize(
     return exit_code(done.result, require_optimal=require_optimal)
 
 
-def _check_targets(inputs: Iterable[str], output: Path | None, report: Path | None) -> None:
+def _check_targets(inputs: Iterable[str | Path], output: Path | None, report: Path | None) -> None:
     """Refuse what could not be written at the end, before the work begins."""
     options.check_target(output)
     if output is not None:

@@ -92,7 +92,10 @@ Workers = Annotated[
     typer.Option("--workers", min=1, help="Threads; by default one a processor, at most 8."),
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="With --workers 1, one seed gives one plan.")
+    int,
+    typer.Option(
+        "--seed", min=0, help="With --workers 1, one seed gives one plan, if no time limit is met."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 JsonLines = Annotated[
@@ -229,7 +232,7 @@ def given(context: typer.Context) -> dict[str, str]:
     return found
 
 
-def check_new(source: str, target: Path) -> None:
+def check_new(source: str | Path, target: Path) -> None:
     """Refuse to write over the input."""
     if target.is_file() and Path(source).is_file() and target.samefile(source):
         raise InputError(f"{target}: this is the input; name another file")

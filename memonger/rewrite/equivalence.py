@@ -220,8 +220,8 @@ def _races_of_a_run(def_use: DefUse, clocks: VectorClocks, memory: Memory) -> It
                 yield Hazard(writer, index, HazardKind.RAW, name)
             users.setdefault(cell, []).append(index)
         memory.execute(touched, 0)
-        aliases = schema(touched.type).aliases
-        views = {touched.outputs[output] for output, _ in aliases if touched.outputs}
+        aliased = [output for output, _ in schema(touched.type).aliases]
+        views = {touched.outputs[i] for i in aliased if i < len(touched.outputs)}
         for name in touched.writes:
             cell = memory.cell(name)
             if name not in views:  # a view is made without writing to its memory

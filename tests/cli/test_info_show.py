@@ -71,7 +71,15 @@ def test_lists(memonger):
     assert all(name in told.out for name in NETS)
     algorithms = memonger("info", "--algorithms", "--json").data["sharing"]
     assert list(algorithms) == SHARING.names()
-    assert "caffe2-greedy-unsized" in memonger("info", "--algorithms").out
+    abilities = memonger("info", "--algorithms", "--json").data["abilities"]
+    keys = ("proves", "vector_time", "in_place", "rules")
+    assert abilities == {a.name: {key: getattr(a, key) for key in keys} for a in SHARING}
+    assert abilities["optimal"] == dict.fromkeys(keys, True)
+    assert abilities["equality"] == dict.fromkeys(keys, False)
+    told = memonger("info", "--algorithms").out
+    assert all(name in told for name in abilities)  # none is cut short
+    assert told.count("proofs") == sum(able["proves"] for able in abilities.values())
+    assert " ".join(told.splitlines()[-4:]).count("rules") == 1
 
 
 # show

@@ -16,6 +16,7 @@ from memonger.registry import SHARING
 from memonger.result import Proof, Result, Status
 from memonger.solver.solve import solve
 from tests import oracles
+from tests.solver.test_in_place import random_in_place
 from tests.strategies import parallel_problems, problems, problems_of_devices, random_problem
 
 ALGORITHMS = SHARING.names()
@@ -274,3 +275,12 @@ def test_devices_add_up(problem):
     result = solve(problem, workers=1)
     assert result.objective == parts == oracles.optimum(problem)
     check(problem, result, parts)
+
+
+def test_who_lets_buffers_take_over_others_says_so():
+    rng = random.Random(1)
+    found = [random_in_place(rng, rng.randint(4, 7)) for _ in range(20)]
+    for algorithm in SHARING:
+        plans = [(p, solve(p, algorithm.name, workers=1).plan.shared) for p in found]
+        used = any(shared[one] == shared[two] for p, shared in plans for one, two in p.in_place)
+        assert used == algorithm.in_place, algorithm.name

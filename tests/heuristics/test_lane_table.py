@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from memonger.heuristics import lane_table
 from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
-from memonger.heuristics.lane_table import Rule, fill
+from memonger.heuristics.lane_table import LaneRule, fill
 from memonger.heuristics.pisarchyk_lee import breadth_order, greedy_by_breadth, range_minima
 from memonger.problem import Buffer, Problem
 from memonger.registry import SHARING, Run
@@ -26,12 +26,12 @@ def plainly(problem, order, rule):
             number
             for number, (members, _) in enumerate(lanes)
             if all(oracles.may_share(problem, i, j) for j in members)
-            and (rule is not Rule.EQUAL or lanes[number][1] == own.padded_size)
+            and (rule is not LaneRule.EQUAL or lanes[number][1] == own.padded_size)
         ]
 
         def score(number, own=own):
             members, capacity = lanes[number]
-            if rule is Rule.TIGHT:
+            if rule is LaneRule.TIGHT:
                 gaps = [
                     own.start - problem.buffers[j].end
                     if problem.buffers[j].end <= own.start
@@ -39,10 +39,10 @@ def plainly(problem, order, rule):
                     for j in members
                 ]
                 return min(gaps)
-            if rule is Rule.SUFFICIENT:
+            if rule is LaneRule.SUFFICIENT:
                 enough = capacity >= own.padded_size
                 return (not enough, capacity if enough else -capacity)
-            if rule is Rule.NEAREST:
+            if rule is LaneRule.NEAREST:
                 return abs(capacity - own.padded_size)
             return 0
 
@@ -56,7 +56,7 @@ def plainly(problem, order, rule):
     return shared
 
 
-@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("rule", list(LaneRule))
 @settings(max_examples=120, deadline=None)
 @given(problem=problems(max_size=12, horizon=14), random=st.randoms(use_true_random=False))
 def test_fill(rule, problem, random):
@@ -82,9 +82,9 @@ def test_by_size_is_the_same_without_the_table(choose, problem):
 def test_tables_grow_and_end(monkeypatch):
     buffers = tuple(Buffer(f"b{i}", 4, 0, 2) for i in range(100))
     order = np.arange(100)
-    assert fill(Problem(buffers), order, Rule.FIRST).num_shared == 100
+    assert fill(Problem(buffers), order, LaneRule.FIRST).num_shared == 100
     monkeypatch.setattr(lane_table, "MAX_CELLS", 50)
-    assert fill(Problem(buffers), order, Rule.FIRST) is None
+    assert fill(Problem(buffers), order, LaneRule.FIRST) is None
 
 
 def test_equality_and_in_order():

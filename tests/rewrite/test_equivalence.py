@@ -2,7 +2,8 @@ import pytest
 
 from memonger.errors import EquivalenceError
 from memonger.net.netdef_pb2 import NetDef
-from memonger.rewrite.equivalence import added_dependencies, verify_equivalence
+from memonger.net.schema import SCHEMAS, Schema
+from memonger.rewrite.equivalence import added_dependencies, verify_equivalence, view_races
 from tests.net.notation import net, operator, with_net, with_strings
 from tests.rewrite.interpreter import observed, races
 
@@ -287,3 +288,13 @@ def test_new_races_are_rejected(name):
     assert races(rewritten)
     with pytest.raises(EquivalenceError):
         verify_equivalence(original, rewritten)
+
+
+def test_a_view_that_an_operator_does_not_write(monkeypatch):
+    """The schema speaks of outputs that operators of the type may leave out."""
+    monkeypatch.setitem(SCHEMAS, "Pair", Schema(aliases=((1, 0),)))
+    for text in ("Relu x > a; Pair a > b; Copy b > y", "Relu x > a; Pair a > b v; Copy v > y"):
+        model = net(text)
+        model.type = "dag"
+        assert not list(view_races(model))
+        verify_equivalence(model, model)

@@ -9,7 +9,7 @@ from memonger.graph.cliques import compress
 from memonger.plan import SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.result import Proof, Status
-from memonger.solver import constrained, neighbourhoods, stages, target
+from memonger.solver import neighbourhoods, stages
 from memonger.solver.binpacking import BinPackingModel
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.cpsat import run_cpsat
@@ -50,8 +50,7 @@ def test_brute_force(algorithm):
 
 @pytest.mark.parametrize("algorithm", ["cp-sat", "cp-sat-binpacking"])
 def test_models_that_are_too_large(monkeypatch, algorithm):
-    monkeypatch.setattr(target, "MAX_ENTRIES", 0)
-    monkeypatch.setattr(constrained, "MAX_ENTRIES", 0)
+    monkeypatch.setattr("memonger.solver.cpsat.MAX_ENTRIES", 0)
     for problem in loose(42, 7, 4):
         result = solve(problem, algorithm, workers=1)
         assert result.bound <= oracles.optimum(problem) <= result.objective

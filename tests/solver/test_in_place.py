@@ -154,7 +154,7 @@ def test_files():
 
 def test_too_large_for_the_model(monkeypatch):
     monkeypatch.setattr(stages, "MAX_PAIRS", 0)
-    monkeypatch.setattr("memonger.solver.in_place.MAX_ENTRIES", 0)
+    monkeypatch.setattr("memonger.solver.cpsat.MAX_ENTRIES", 0)
     rng = random.Random(14)
     for _ in range(100):
         problem = random_in_place(rng, 7)

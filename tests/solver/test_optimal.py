@@ -11,7 +11,7 @@ from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.problem import Buffer, Problem
 from memonger.registry import Progress
 from memonger.result import Proof, Status
-from memonger.solver import core, stages, target
+from memonger.solver import core, cpsat, stages
 from memonger.solver.solve import solve
 from tests import oracles
 from tests.strategies import problems, random_problem
@@ -163,7 +163,7 @@ def test_progress_is_reported_on_several_devices():
 
 @pytest.mark.parametrize(
     "limits",
-    [((core, "MAX_TABLE"),), ((stages, "MAX_PAIRS"), (target, "MAX_ENTRIES"))],
+    [((core, "MAX_TABLE"),), ((stages, "MAX_PAIRS"), (cpsat, "MAX_ENTRIES"))],
 )
 def test_models_that_are_too_large_are_not_built(monkeypatch, limits):
     problem = loose_problems(6, 8, 1)[0]

@@ -134,7 +134,7 @@ def test_devices_have_numbers_of_their_own():
 
 
 def test_models_that_are_too_large_leave_it_open(monkeypatch):
-    monkeypatch.setattr(constrained, "MAX_ENTRIES", 0)
+    monkeypatch.setattr("memonger.solver.cpsat.MAX_ENTRIES", 0)
     result = solve(replace(PROBLEM, rules=Rules(apart=((0, 2), (0, 3), (1, 3)))))
     assert result.status in (Status.UNKNOWN, Status.FEASIBLE)
     assert result.bound <= 22

@@ -150,7 +150,7 @@ def test_without_time_nothing_is_known():
 def test_models_that_are_too_large_are_not_built(monkeypatch):
     problem = problem_of(GAPS[210, 212])
     relaxation, bound = relaxed(problem, 220)
-    monkeypatch.setattr(target, "MAX_ENTRIES", 5)
+    monkeypatch.setattr("memonger.solver.cpsat.MAX_ENTRIES", 5)
     answer = asked(problem, relaxation, 215, bound=bound)
     assert (answer.status, answer.bound, answer.seconds) == (Status.UNKNOWN, bound, 0.0)
 
