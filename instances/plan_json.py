@@ -10,15 +10,18 @@ from typing import Any
 import memonger
 from memonger.certificate import Certificate, certificate_from_json, certificate_to_json
 from memonger.errors import InputError, PlanError
+from memonger.forms import ARENA_FORM, FORMS, SHARING_FORM, Form
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import names_of, problem_from_json, rules_to_json
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
-from memonger.result import Proof, Result
+from memonger.result import ArenaResult, Proof, Result
 
 FORMAT = "memonger-plan/1"
 
 _NUMBERS = ("size", "start", "end")
+_FIELDS = {"devices": "device", "alignments": "alignment", "pinned": "offset"}
+_COLUMNS = ("buffers", "devices", "alignments", "pinned", "vector_time")
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,20 @@ class PlanFile:
     """
 
     problem: Problem
-    plan: SharingPlan
+    plan: SharingPlan | ArenaPlan
     status: str
     objective: int
     bound: int
     proof: str | None
     certificate: Certificate | None
 
+    @property
+    def form(self) -> Form[Any]:
+        """The form of planning that the plan is of."""
+        return SHARING_FORM if isinstance(self.plan, SharingPlan) else ARENA_FORM
 
-def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
+
+def plan_to_json(problem: Problem, result: Result | ArenaResult) -> dict[str, Any]:
     """Return a result as the JSON data of a plan file.
 
     Raises
@@ -54,22 +62,23 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
     PlanError
         If the result has no plan.
     """
-    if result.plan is None:
+    plan = result.plan
+    if plan is None:
         raise PlanError("there is no plan to write")
+    sharing = isinstance(plan, SharingPlan)
     data: dict[str, Any] = {
         "format": FORMAT,
-        "form": "sharing",
+        "form": "sharing" if sharing else "arena",
         "instance": problem.name,
         "status": result.status.value,
         "objective": result.objective,
         "bound": result.bound,
         "proof": None if result.proof is None else result.proof.value,
         "order": None,
-        "buffers": {b.name: [b.padded_size, b.start, b.end] for b in problem.buffers},
-        "sharing": {
-            buffer.name: number
-            for buffer, number in zip(problem.buffers, result.plan.shared, strict=True)
+        "buffers": {
+            b.name: [b.padded_size if sharing else b.size, b.start, b.end] for b in problem.buffers
         },
+        **_placed(problem, plan),
         "certificate": None
         if result.certificate is None
         else certificate_to_json(result.certificate),
@@ -95,6 +104,21 @@ def plan_to_json(problem: Problem, result: Result) -> dict[str, Any]:
     return data
 
 
+def _placed(problem: Problem, plan: SharingPlan | ArenaPlan) -> dict[str, Any]:
+    """Return where the buffers lie, and for an arena what their offsets must keep to."""
+    names = [buffer.name for buffer in problem.buffers]
+    if isinstance(plan, SharingPlan):
+        return {"sharing": dict(zip(names, plan.shared, strict=True))}
+    data: dict[str, Any] = {"offsets": dict(zip(names, plan.offsets, strict=True))}
+    alignments = {b.name: b.alignment for b in problem.buffers if b.alignment > 1}
+    pinned = {b.name: b.offset for b in problem.buffers if b.offset is not None}
+    if alignments:
+        data["alignments"] = alignments
+    if pinned:
+        data["pinned"] = pinned
+    return data
+
+
 def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     """Return what the JSON data of a plan file say.
 
@@ -105,9 +129,12 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(f"{source}: expected the format {FORMAT!r}")
-    if data.get("form") != "sharing":
-        raise InputError(f"{source}: this version checks plans of the form 'sharing' only")
-    for key in ("buffers", "sharing", "objective", "bound", "status"):
+    if data.get("form") not in FORMS:
+        raise InputError(
+            f"{source}: 'form' is {shown(data.get('form'))}; known: {', '.join(FORMS)}"
+        )
+    where = "sharing" if data["form"] == "sharing" else "offsets"
+    for key in ("buffers", where, "objective", "bound", "status"):
         if key not in data:
             raise InputError(f"{source}: {key!r} is missing")
     problem = _problem(data, source)
@@ -125,9 +152,10 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
         certified = None if certificate is None else certificate_from_json(certificate)
     except PlanError as error:
         raise InputError(f"{source}: 'certificate': {error}") from None
+    numbers = _numbers(where, data[where], problem, source)
     return PlanFile(
         problem,
-        SharingPlan.of(_labels(data["sharing"], problem, source)),
+        SharingPlan.of(numbers) if where == "sharing" else ArenaPlan(tuple(numbers)),
         data["status"],
         data["objective"],
         data["bound"],
@@ -136,30 +164,30 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     )
 
 
-def _labels(sharing: object, problem: Problem, source: str) -> list[int]:
-    """Return the numbers of the shared buffers, in the order of the buffers."""
-    if not isinstance(sharing, Mapping):
-        raise InputError(f"{source}: 'sharing' must be an object of buffer -> number")
-    labels = []
+def _numbers(key: str, placed: object, problem: Problem, source: str) -> list[int]:
+    """Return the numbers that say where the buffers lie, in the order of the buffers."""
+    if not isinstance(placed, Mapping):
+        raise InputError(f"{source}: {key!r} must be an object of buffer -> number")
+    numbers = []
     for buffer in problem.buffers:
-        if buffer.name not in sharing:
-            raise InputError(f"{source}: 'sharing' does not place {buffer.name!r}")
-        number = sharing[buffer.name]
+        if buffer.name not in placed:
+            raise InputError(f"{source}: {key!r} does not place {buffer.name!r}")
+        number = placed[buffer.name]
         if type(number) is not int or number < 0:
             raise InputError(
-                f"{source}: 'sharing' of {buffer.name!r} must be a number of at least 0, "
+                f"{source}: {key!r} of {buffer.name!r} must be a number of at least 0, "
                 f"got {shown(number)}"
             )
-        labels.append(number)
-    if len(sharing) != len(labels):
+        numbers.append(number)
+    if len(placed) != len(numbers):
         names = {buffer.name for buffer in problem.buffers}
-        other = next(name for name in sharing if name not in names)
-        raise InputError(f"{source}: 'sharing' places {other!r}, which is no buffer")
-    return labels
+        other = next(name for name in placed if name not in names)
+        raise InputError(f"{source}: {key!r} places {other!r}, which is no buffer")
+    return numbers
 
 
 def _problem(data: Mapping[str, Any], source: str) -> Problem:
-    columns = {key: data.get(key, {}) for key in ("buffers", "devices", "vector_time")}
+    columns = {key: data.get(key, {}) for key in _COLUMNS}
     for key, column in columns.items():
         if not isinstance(column, Mapping):
             raise InputError(f"{source}: {key!r} must be an object with an entry for each buffer")
@@ -171,8 +199,9 @@ def _problem(data: Mapping[str, Any], source: str) -> Problem:
         if not isinstance(entry, list) or len(entry) != 3:
             raise InputError(f"{source}: buffer {name!r} must be [size, start, end]")
         buffer: dict[str, Any] = {"name": name, **dict(zip(_NUMBERS, entry, strict=True))}
-        if name in columns["devices"]:
-            buffer["device"] = columns["devices"][name]
+        for key, field in _FIELDS.items():
+            if name in columns[key]:
+                buffer[field] = columns[key][name]
         if name in columns["vector_time"]:
             vectors = columns["vector_time"][name]
             if not isinstance(vectors, list) or len(vectors) != 2:

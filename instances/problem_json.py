@@ -16,7 +16,7 @@ FORMAT = "memonger-problem/1"
 
 _TOP = frozenset({"format", "name", "horizon", "buffers", "in_place", "rules"})
 _KEYS = frozenset(
-    {"name", "size", "start", "end", "alignment", "device", "vector_start", "vector_end"}
+    ["name", "size", "start", "end", "alignment", "offset", "device", "vector_start", "vector_end"]
 )
 
 
@@ -35,6 +35,8 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         }
         if buffer.alignment != 1:
             entry["alignment"] = buffer.alignment
+        if buffer.offset is not None:
+            entry["offset"] = buffer.offset
         if buffer.device:
             entry["device"] = buffer.device
         if problem.vector_time is not None:
@@ -71,8 +73,7 @@ def problem_from_json(data: object, source: str = "problem") -> Problem:
     Raises
     ------
     ProblemError
-        If they describe none, or one with features of the arena form (pinned offsets), which
-        this version does not plan; names the field and the buffer.
+        If they describe none; names the field and the buffer.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
@@ -166,7 +167,8 @@ def _buffer(entry: object, where: str) -> Buffer:
         raise ProblemError(f"{where}: 'name' must be a string")
     where = f"{where} ({name!r})"
     numbers = {"alignment": 1}
-    for key in ("size", "start", "end", "alignment"):
+    keys = ("size", "start", "end", "alignment", *(key for key in ("offset",) if key in entry))
+    for key in keys:
         value = entry.get(key, numbers.get(key))
         if value is None and key not in entry:
             raise ProblemError(f"{where}: {key!r} is missing")

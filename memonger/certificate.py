@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
 
-CERTIFIED = ("threshold", "lp-dual")  # the kinds of proof that come with a certificate
+CERTIFIED = ("clique", "threshold", "lp-dual")  # the kinds of proof that come with a certificate
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class CliqueCertificate:
     """
 
     time: int
+    kind: ClassVar[str] = "clique"
 
     def bound(self, problem: Problem) -> int:
         """Return the lower bound in bytes that the time point proves for an arena.
@@ -112,7 +113,7 @@ class CliqueCertificate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""
-        return {"kind": "clique", "time": self.time}
+        return {"kind": self.kind, "time": self.time}
 
 
 SimpleCertificate = ThresholdCertificate | LpDualCertificate | CliqueCertificate
@@ -157,14 +158,20 @@ class DeviceCertificate:
 Certificate = SimpleCertificate | DeviceCertificate
 
 
-def check_certificate(problem: Problem, certificate: Certificate, claimed: int) -> int:
+def check_certificate(
+    problem: Problem, certificate: Certificate, claimed: int, kinds: Sequence[str]
+) -> int:
     """Check that a certificate proves the claimed bound; return the bound that it proves.
+
+    ``kinds`` are those that prove something for the form of the plan.
 
     Raises
     ------
     PlanError
         If it proves less than is claimed.
     """
+    if certificate.kind not in kinds:
+        raise PlanError(f"a certificate of the kind {certificate.kind!r} proves nothing here")
     proven = certificate.bound(problem)
     if proven < claimed:
         raise PlanError(f"the certificate proves {proven} bytes, {claimed} are claimed")

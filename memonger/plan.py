@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -60,6 +61,21 @@ class SharingPlan:
         """Return the bytes of all shared buffers together: the objective."""
         return sum(self.capacities(problem))
 
+    def part(self, indices: Sequence[int]) -> SharingPlan:
+        """Return the plan of some of the buffers."""
+        return SharingPlan.of(self.shared[index] for index in indices)
+
+    @classmethod
+    def join(cls, groups: Sequence[Sequence[int]], plans: Sequence[SharingPlan]) -> SharingPlan:
+        """Return the plan of all buffers: plan k places those of group k; groups never share."""
+        labels = [0] * sum(map(len, groups))
+        opened = 0
+        for indices, plan in zip(groups, plans, strict=True):
+            for index, number in zip(indices, plan.shared, strict=True):
+                labels[index] = opened + number
+            opened += plan.num_shared
+        return cls.of(labels)
+
     def members(self) -> list[list[int]]:
         """Return the buffer indices of each shared buffer, ascending."""
         groups: list[list[int]] = [[] for _ in range(self.num_shared)]
@@ -107,3 +123,20 @@ class ArenaPlan:
     def cost(self, problem: Problem) -> int:
         """Return the bytes of all arenas together: the objective."""
         return sum(self.peaks(problem).values())
+
+    def part(self, indices: Sequence[int]) -> ArenaPlan:
+        """Return the plan of some of the buffers."""
+        return ArenaPlan(tuple(self.offsets[index] for index in indices))
+
+    @classmethod
+    def join(cls, groups: Sequence[Sequence[int]], plans: Sequence[ArenaPlan]) -> ArenaPlan:
+        """Return the plan of all buffers: plan k places those of group k in its own arena."""
+        offsets = [0] * sum(map(len, groups))
+        for indices, plan in zip(groups, plans, strict=True):
+            for index, offset in zip(indices, plan.offsets, strict=True):
+                offsets[index] = offset
+        return cls(tuple(offsets))
+
+
+P = TypeVar("P", SharingPlan, ArenaPlan)
+"""A plan of either form."""

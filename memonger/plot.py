@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from memonger.errors import MissingExtraError
 from memonger.graph.profile import load
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 
 
-def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png") -> bytes:
-    """Return a picture of a sharing plan.
+def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str = "png") -> bytes:
+    """Return a picture of a plan: its buffers over their live ranges, as high as their bytes.
 
-    A lane for each shared buffer, as high as its bytes, the largest at the bottom; the buffers in
-    it are drawn over their live ranges, as high as their own bytes. The black line is the load,
-    the bytes live at each time: no placement of whatever kind can stay below its peak.
+    Sharing: a lane for each shared buffer, as high as its bytes, the largest at the bottom.
+    Arena: at their offsets, the arenas of several devices on top of each other. The black line is
+    the load, the bytes live at each time: no placement of whatever kind can stay below its peak.
 
     Parameters
     ----------
@@ -43,26 +43,24 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    capacities = plan.capacities(problem)
-    bottoms = _lane_bottoms(capacities)
+    bottoms, lines, total = _layout(problem, plan)
     colors = [f"C{index % 10}" for index in range(len(problem))]
     many = len(problem) > 2000  # outlines would hide what they outline
     axes.add_collection(
         PolyCollection(
-            list(_rectangles(problem, [bottoms[number] for number in plan.shared])),
+            list(_rectangles(problem, bottoms, plan)),
             facecolors=colors,
             edgecolors="none" if many else "white",
             linewidths=0.4,
             rasterized=many,
         )
     )
-    for bottom in bottoms:
+    for bottom in lines:
         axes.axhline(bottom, color="0.8", linewidth=0.5, zorder=0)
     if len(problem):
         times, live = load(problem)
         axes.step(times, live, where="post", color="black", linewidth=1.2, label="load")
         axes.legend(loc="upper right")
-    total = sum(capacities)
     axes.set_xlim(0, max(1, int(problem.ends.max(initial=1))))
     axes.set_ylim(0, max(1, total) * 1.02)
     step = 2 ** max(0, math.ceil(math.log2(max(1, total) / 8)))
@@ -70,19 +68,40 @@ def draw_sharing(problem: Problem, plan: SharingPlan, image_format: str = "png")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     axes.set_xlabel("operator")
     axes.set_ylabel("bytes")
-    title = problem.name or "sharing plan"
-    axes.set_title(f"{title}: {len(problem)} buffers in {plan.num_shared}, {total:,} bytes")
+    where = f" in {plan.num_shared}" if isinstance(plan, SharingPlan) else ""
+    title = problem.name or "plan"
+    axes.set_title(f"{title}: {len(problem)} buffers{where}, {total:,} bytes")
     buffer = io.BytesIO()
     metadata = {"Date": None} if image_format == "svg" else None
     figure.savefig(buffer, format=image_format, dpi=120, metadata=metadata)
     return buffer.getvalue()
 
 
-def _rectangles(problem: Problem, bottoms: list[int]) -> npt.NDArray[np.float64]:
+def _layout(problem: Problem, plan: SharingPlan | ArenaPlan) -> tuple[list[int], list[int], int]:
+    """Return where each buffer is drawn, where lines are, and the height of all, in bytes."""
+    if isinstance(plan, SharingPlan):
+        capacities = plan.capacities(problem)
+        lanes = _lane_bottoms(capacities)
+        return [lanes[number] for number in plan.shared], lanes, sum(capacities)
+    bases: dict[str, int] = {}
+    total = 0
+    for device, peak in plan.peaks(problem).items():
+        bases[device] = total
+        total += peak
+    bottoms = [
+        bases[buffer.device] + offset
+        for buffer, offset in zip(problem.buffers, plan.offsets, strict=True)
+    ]
+    return bottoms, list(bases.values()), total
+
+
+def _rectangles(
+    problem: Problem, bottoms: list[int], plan: SharingPlan | ArenaPlan
+) -> npt.NDArray[np.float64]:
     """Return the corners of the buffers, shape (buffers, 4, 2)."""
     starts, ends = problem.starts, problem.ends
     lower = np.array(bottoms, dtype=np.float64)
-    upper = lower + problem.sizes
+    upper = lower + (problem.sizes if isinstance(plan, SharingPlan) else problem.raw_sizes)
     corners = [(starts, lower), (ends, lower), (ends, upper), (starts, upper)]
     return np.stack([np.column_stack(corner) for corner in corners], axis=1)
 

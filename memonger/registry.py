@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from memonger.certificate import Certificate
 from memonger.errors import InputError
-from memonger.plan import ArenaPlan, SharingPlan
+from memonger.plan import ArenaPlan, P, SharingPlan
 from memonger.problem import Problem
 from memonger.result import Proof
 from memonger.stop import Deadline
-
-P = TypeVar("P", SharingPlan, ArenaPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ def ignore(_: Progress) -> None:
     """Take no notice of progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunOf(Generic[P]):
     """What an algorithm is given beside the problem.
 
@@ -57,7 +55,7 @@ class RunOf(Generic[P]):
     capacity: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutcomeOf(Generic[P]):
     """What an algorithm returns: a plan, and a bound if it proves one.
 
@@ -73,7 +71,7 @@ class OutcomeOf(Generic[P]):
     infeasible: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AlgorithmOf(Generic[P]):
     """An algorithm and what it can do.
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic
 
 from memonger.certificate import Certificate
-from memonger.plan import ArenaPlan, SharingPlan
-
-P = TypeVar("P", SharingPlan, ArenaPlan)
+from memonger.plan import ArenaPlan, P, SharingPlan
 
 
 class Status(StrEnum):

@@ -1,4 +1,4 @@
-"""The exact algorithm of the arena form: greedy orders, search from above, refutation from below."""
+"""The exact algorithm of the arena form: greedy orders, search from above, bounds from below."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.problem import Problem
-from memonger.registry import ArenaOutcome, ArenaRun
+from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
 from memonger.solver.arena_incumbent import ArenaIncumbent
 from memonger.solver.arena_race import Race
 from memonger.solver.placement_search import MAX_BUFFERS
@@ -35,7 +35,6 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         while not (incumbent.closed or run.deadline.expired):
             part = incumbent.highest()
             if len(part.members) > MAX_BUFFERS:
-                _dive(incumbent, part)
                 break
             Race(incumbent, part).run()
     except KeyboardInterrupt:
@@ -53,3 +52,13 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.sections, order(incumbent.sections, code), deadline=deadline
         )
         incumbent.offer(found, f"canonical {code}")
+
+
+ARENA.add(
+    ArenaAlgorithm(
+        "optimal",
+        "greedy orders, then a search for placements against refutations until proven",
+        solve_arena,
+        proves=True,
+    )
+)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from memonger.certificate import CliqueCertificate
-from memonger.graph.sections import Sections
+from memonger.graph.sections import Sections, sections_of
 from memonger.problem import Problem
 
 CANDIDATES = 16
@@ -47,3 +47,8 @@ def clique_bound(problem: Problem, sections: Sections) -> tuple[int, CliqueCerti
     bounds = [certificate.bound(problem) for certificate in certificates]
     at = int(np.argmax(bounds))
     return bounds[at], certificates[at]
+
+
+def load_bound(problem: Problem) -> tuple[int, CliqueCertificate]:
+    """Return `clique_bound` of a problem of one device."""
+    return clique_bound(problem, sections_of(problem))

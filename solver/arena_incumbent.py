@@ -115,6 +115,12 @@ class ArenaIncumbent:
             part = self.parts[number]
             self.offer_part(part, offsets[part.members], source)
 
+    def offer_plan(self, plan: ArenaPlan) -> None:
+        """Take a plan of the problem, which was checked."""
+        offsets = np.array(plan.offsets, dtype=np.int64)[self.sections.indices]
+        if (offsets % self.sections.unit == 0).all():  # else `solve` keeps it
+            self.offer(offsets // self.sections.unit, "hint")
+
     def offer_part(self, part: Part, offsets: IntArray, source: str) -> None:
         """Take a placement of a part if it is better."""
         top = int((offsets + self.sections.size[part.members]).max())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memonger.certificate import DeviceCertificate
-from memonger.plan import SharingPlan
+from memonger.certificate import DeviceCertificate, SimpleCertificate
+from memonger.forms import Form
+from memonger.plan import P
 from memonger.problem import Problem
-from memonger.registry import Algorithm, Outcome, Progress, Run
+from memonger.registry import AlgorithmOf, OutcomeOf, Progress, RunOf
 from memonger.result import Proof
+from memonger.solver.arena_bounds import load_bound
 from memonger.solver.bounds import threshold_bound
 from memonger.stop import Deadline
 
-_STRENGTH = (Proof.THRESHOLD, Proof.LP_DUAL, Proof.CP_SAT)
+_STRENGTH = (Proof.THRESHOLD, Proof.CLIQUE, Proof.LP_DUAL, Proof.SEARCH, Proof.CP_SAT)
 
 
-def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
+def run_by_device(
+    form: Form[P], problem: Problem, algorithm: AlgorithmOf[P], run: RunOf[P]
+) -> OutcomeOf[P]:
     """Run an algorithm on the buffers of each device.
 
     The outcome has the threshold bound where the algorithm proves none, and the hint where the
@@ -26,26 +30,28 @@ def run_by_device(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
     KeyboardInterrupt
         If the run was interrupted before there was a plan.
     """
-    outcome = _run_all(problem, algorithm, run)
+    outcome = _run_all(form, problem, algorithm, run)
     if run.deadline.stopped and outcome.plan is None and not outcome.infeasible:
         raise KeyboardInterrupt
     return outcome
 
 
-def _run_all(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
+def _run_all(
+    form: Form[P], problem: Problem, algorithm: AlgorithmOf[P], run: RunOf[P]
+) -> OutcomeOf[P]:
     if len(problem.devices) <= 1:
-        return _run(problem, algorithm, run)
+        return _run(form, problem, algorithm, run)
     groups = [
         [i for i, b in enumerate(problem.buffers) if b.device == device]
         for device in problem.devices
     ]
     parts = [problem.subproblem(indices) for indices in groups]
-    progress = [Progress(part.total, threshold_bound(part)[0], 0.0) for part in parts]
-    outcomes = []
+    progress = [Progress(part.total, _bound(form, part)[0], 0.0) for part in parts]
+    outcomes: list[OutcomeOf[P]] = []
     for number, (part, indices) in enumerate(zip(parts, groups, strict=True)):
-        hint = None if run.hint is None else SharingPlan.of(run.hint.shared[i] for i in indices)
+        hint = None if run.hint is None else run.hint.part(indices)
 
-        def report(state: Progress, number: int = number) -> None:
+        def report(state: Progress, number: int = number) -> None:  # type: ignore[has-type]
             progress[number] = state
             known = [p.objective for p in progress if p.objective is not None]
             objective = sum(known) if len(known) == len(progress) else None
@@ -54,18 +60,18 @@ def _run_all(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
         left = None  # what is left of the time is shared out evenly; after Ctrl-C nothing
         if run.deadline.seconds is not None or run.deadline.stopped:
             left = run.deadline.remaining() / (len(parts) - number)
-        own = replace(run, deadline=Deadline(left), hint=hint, report=report)
-        outcomes.append(_run(part, algorithm, own))
+        own = replace(run, deadline=Deadline(left), hint=hint, report=report, capacity=None)
+        outcomes.append(_run(form, part, algorithm, own))
         if own.deadline.stopped:
             run.deadline.stop()
-    return _together(problem, groups, outcomes)
+    return _together(form, problem, groups, outcomes)
 
 
-def _run(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
+def _run(form: Form[P], problem: Problem, algorithm: AlgorithmOf[P], run: RunOf[P]) -> OutcomeOf[P]:
     outcome = algorithm.run(problem, run)
     if outcome.proof is None:
-        bound, certificate = threshold_bound(problem)
-        outcome = replace(outcome, bound=bound, proof=Proof.THRESHOLD, certificate=certificate)
+        bound, proof, certificate = _bound(form, problem)
+        outcome = replace(outcome, bound=bound, proof=proof, certificate=certificate)
     plan, hint = outcome.plan, run.hint
     if (
         hint is not None
@@ -76,18 +82,21 @@ def _run(problem: Problem, algorithm: Algorithm, run: Run) -> Outcome:
     return outcome
 
 
-def _together(problem: Problem, groups: list[list[int]], outcomes: list[Outcome]) -> Outcome:
+def _bound(form: Form[P], problem: Problem) -> tuple[int, Proof, SimpleCertificate]:
+    """Return the certified bound that takes no search."""
+    if form.name == "sharing":
+        threshold, witness = threshold_bound(problem)
+        return threshold, Proof.THRESHOLD, witness
+    load, time = load_bound(problem)
+    return load, Proof.CLIQUE, time
+
+
+def _together(
+    form: Form[P], problem: Problem, groups: list[list[int]], outcomes: list[OutcomeOf[P]]
+) -> OutcomeOf[P]:
     """Put the outcomes of the devices together: bounds add up, plans stand side by side."""
-    plan = None
     plans = [outcome.plan for outcome in outcomes if outcome.plan is not None]
-    if len(plans) == len(outcomes):
-        labels = [0] * len(problem)
-        offset = 0
-        for indices, part in zip(groups, plans, strict=True):
-            for index, number in zip(indices, part.shared, strict=True):
-                labels[index] = offset + number
-            offset += part.num_shared
-        plan = SharingPlan.of(labels)
+    plan = form.plan.join(groups, plans) if len(plans) == len(outcomes) else None
     certificates = {
         device: outcome.certificate
         for device, outcome in zip(problem.devices, outcomes, strict=True)
@@ -95,7 +104,7 @@ def _together(problem: Problem, groups: list[list[int]], outcomes: list[Outcome]
         and not isinstance(outcome.certificate, DeviceCertificate)
     }
     weakest = max((outcome.proof for outcome in outcomes if outcome.proof), key=_STRENGTH.index)
-    return Outcome(
+    return OutcomeOf(
         plan,
         sum(outcome.bound for outcome in outcomes),
         weakest,

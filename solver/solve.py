@@ -6,33 +6,82 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable
+from typing import Any, Literal, overload
 
+import memonger.solver.arena
 import memonger.solver.formulations
 import memonger.solver.sharing  # noqa: F401
 from memonger.certificate import check_certificate
 from memonger.errors import InputError, PlanError
-from memonger.plan import SharingPlan
+from memonger.forms import ARENA_FORM, FORMS, Form
+from memonger.plan import ArenaPlan, P, SharingPlan
 from memonger.problem import Problem
-from memonger.registry import SHARING, Algorithm, Outcome, Progress, Run, ignore
-from memonger.result import Result, Status
+from memonger.registry import AlgorithmOf, OutcomeOf, Progress, RunOf, ignore
+from memonger.result import ArenaResult, Result, ResultOf, Status
 from memonger.solver.devices import run_by_device
 from memonger.stop import Deadline
-from memonger.verify import verify_sharing
 
 MAX_WORKERS = 1024
+
+
+@overload
+def solve(
+    problem: Problem,
+    algorithm: str = "optimal",
+    *,
+    form: Literal["sharing"] = "sharing",
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: SharingPlan | None = None,
+    report: Callable[[Progress], None] = ignore,
+    capacity: int | None = None,
+) -> Result: ...
+
+
+@overload
+def solve(
+    problem: Problem,
+    algorithm: str = "optimal",
+    *,
+    form: Literal["arena"],
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: ArenaPlan | None = None,
+    report: Callable[[Progress], None] = ignore,
+    capacity: int | None = None,
+) -> ArenaResult: ...
+
+
+@overload
+def solve(
+    problem: Problem,
+    algorithm: str = "optimal",
+    *,
+    form: str,
+    time_limit: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    hint: SharingPlan | ArenaPlan | None = None,
+    report: Callable[[Progress], None] = ignore,
+    capacity: int | None = None,
+) -> Result | ArenaResult: ...
 
 
 def solve(
     problem: Problem,
     algorithm: str = "optimal",
     *,
+    form: str = "sharing",
     time_limit: float | None = None,
     workers: int | None = None,
     seed: int = 0,
-    hint: SharingPlan | None = None,
+    hint: Any = None,
     report: Callable[[Progress], None] = ignore,
-) -> Result:
-    """Solve the sharing form of a problem with an algorithm of the registry.
+    capacity: int | None = None,
+) -> Any:
+    """Solve a problem with an algorithm of the registry.
 
     Devices are solved one after the other, as they never share. Whatever the algorithm claims is
     checked: the plan by the independent verifier, the cost recomputed, the certificate added up.
@@ -42,7 +91,9 @@ def solve(
     problem
         The buffers.
     algorithm
-        A name in `memonger.registry.SHARING`.
+        A name in `memonger.registry.SHARING`, or `memonger.registry.ARENA`.
+    form
+        ``sharing``: which buffers share memory; ``arena``: where each lies in one arena.
     time_limit
         Seconds for everything, model building included; ``None`` for no limit.
     workers
@@ -57,14 +108,15 @@ def solve(
 
     Returns
     -------
-    Result
+    Result or ArenaResult
         Status ``optimal`` iff the plan costs exactly the proven bound; ``infeasible`` only where
-        rules allow no plan.
+        rules or pins allow no plan.
 
     Raises
     ------
     InputError
-        If the algorithm is unknown or cannot handle vector time, or a number is out of range.
+        If the form or the algorithm is unknown or cannot handle what the problem asks for, or a
+        number is out of range.
     PlanError
         If the hint is not valid for the problem.
     KeyboardInterrupt
@@ -77,35 +129,61 @@ def solve(
     >>> result = solve(problem)
     >>> result.status.value, result.objective, result.proof.value
     ('optimal', 12, 'threshold')
+    >>> solve(problem, form="arena").plan.offsets
+    (4, 0, 4)
     """
     started = time.monotonic()
-    chosen = SHARING.get(algorithm)
-    if problem.vector_time is not None and not chosen.vector_time:
-        able = ", ".join(a.name for a in SHARING if a.vector_time)
-        raise InputError(
-            f"algorithm {algorithm!r} cannot plan nets that run in parallel; these can: {able}"
-        )
-    if problem.rules and not chosen.rules:
-        able = ", ".join(a.name for a in SHARING if a.rules)
-        raise InputError(f"algorithm {algorithm!r} cannot keep rules; these can: {able}")
+    if form not in FORMS:
+        raise InputError(f"unknown form {form!r}; known: {', '.join(FORMS)}")
+    kind = FORMS[form]
+    chosen = kind.registry.get(algorithm)
+    _check_able(kind, problem, chosen)
     if workers is None:
         workers = min(8, os.cpu_count() or 1)
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"workers must be between 1 and {MAX_WORKERS}, got {workers}")
     if hint is not None:
-        verify_sharing(problem, hint)
-    run = Run(Deadline(time_limit), workers, seed, hint, report)
-    outcome = run_by_device(problem, chosen, run)
-    return _checked(problem, chosen, run, outcome, time.monotonic() - started)
+        if not isinstance(hint, kind.plan):
+            raise InputError(f"the hint is no plan of the form {form!r}")
+        kind.verify(problem, hint)
+    run = RunOf(Deadline(time_limit), workers, seed, hint, report, capacity)
+    outcome = run_by_device(kind, problem, chosen, run)
+    return _checked(kind, problem, chosen, run, outcome, time.monotonic() - started)
+
+
+def _check_able(form: Form[P], problem: Problem, algorithm: AlgorithmOf[P]) -> None:
+    """Refuse what an algorithm would not heed."""
+    if problem.vector_time is not None and not algorithm.vector_time:
+        able = ", ".join(a.name for a in form.registry if a.vector_time)
+        raise InputError(
+            f"algorithm {algorithm.name!r} cannot plan nets that run in parallel; these can: "
+            f"{able or 'none of this form'}"
+        )
+    if problem.rules and not algorithm.rules:
+        able = ", ".join(a.name for a in form.registry if a.rules)
+        raise InputError(
+            f"algorithm {algorithm.name!r} cannot keep rules; these can: "
+            f"{able or 'none of this form'}"
+        )
+    if problem.in_place and form is ARENA_FORM:
+        raise InputError(
+            "arena plans put no buffer into the place of another; plan without the pairs in place "
+            "(--no-in-place)"
+        )
 
 
 def _checked(
-    problem: Problem, algorithm: Algorithm, run: Run, outcome: Outcome, seconds: float
-) -> Result:
+    form: Form[P],
+    problem: Problem,
+    algorithm: AlgorithmOf[P],
+    run: RunOf[P],
+    outcome: OutcomeOf[P],
+    seconds: float,
+) -> ResultOf[P]:
     """Verify an outcome and make it a result."""
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
-        check_certificate(problem, outcome.certificate, outcome.bound)
+        check_certificate(problem, outcome.certificate, outcome.bound, form.certificates)
     if outcome.infeasible and run.hint is not None:
         raise PlanError(
             f"algorithm {algorithm.name!r} claims that there is no plan, but was given one: this "
@@ -114,14 +192,14 @@ def _checked(
     if outcome.infeasible:
         status = Status.INFEASIBLE
     elif outcome.plan is not None:
-        objective = verify_sharing(problem, outcome.plan)
+        objective = form.verify(problem, outcome.plan)
         if objective < outcome.bound:
             raise PlanError(
                 f"algorithm {algorithm.name!r} claims the bound {outcome.bound} above the cost "
                 f"{objective} of its own plan: this is a mistake in memonger"
             )
         status = Status.OPTIMAL if objective == outcome.bound else Status.FEASIBLE
-    return Result(
+    return ResultOf(
         status=status,
         algorithm=algorithm.name,
         objective=objective,

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.certificate import (
+    CERTIFIED,
     FORMAT,
     DeviceCertificate,
     ThresholdCertificate,
@@ -152,10 +153,10 @@ def test_solver_gives_a_certificate_a_device():
 def test_check_against_a_claim(claimed, holds):
     certificate = ThresholdCertificate(((8, 0), (4, 1)))
     if holds:
-        assert check_certificate(PROBLEM, certificate, claimed) == 12
+        assert check_certificate(PROBLEM, certificate, claimed, CERTIFIED) == 12
     else:
         with pytest.raises(PlanError, match="proves 12 bytes, 13 are claimed"):
-            check_certificate(PROBLEM, certificate, claimed)
+            check_certificate(PROBLEM, certificate, claimed, CERTIFIED)
 
 
 def threshold(**changes):

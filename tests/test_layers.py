@@ -23,6 +23,7 @@ LAYERS = (
         "rules",
         "stop",
         "errors",
+        "forms",
     ),
     ("net", "graph"),
     ("instances", "rewrite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,8 +15,7 @@ from memonger.errors import InputError, PlanError
 from memonger.instances.loading import load, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.instances.plan_json import PlanFile
-from memonger.plan import SharingPlan
-from memonger.problem import Problem
+from memonger.problem import Buffer, Problem
 
 
 def check(
@@ -54,12 +54,12 @@ def check(
     claimed = load_plan(file if plan is None else plan)
     if plan is not None:
         expected = options.problem_of(file, shapes, sizes, static, alignment, planned)
-        _same_buffers(expected, claimed.problem)
+        _same_buffers(claimed.form.name, expected, claimed.problem)
         claimed = _for(expected, claimed)
     report = check_plan(claimed)
     code = 10 if require_optimal and not report["proven_optimal"] else 0
     if json_output:
-        print_json({"instance": file, "form": "sharing", "valid": True, **report})
+        print_json({"instance": file, "form": claimed.form.name, "valid": True, **report})
         return code
     out.print(f"valid: {report['buffers']} buffers, {report['objective']:,} bytes")
     if report["certificate"]:
@@ -81,9 +81,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
     PlanError
         If a claim does not hold.
     """
-    from memonger.verify import verify_sharing
-
-    cost = verify_sharing(claimed.problem, claimed.plan)
+    cost = claimed.form.verify(claimed.problem, claimed.plan)
     if cost != claimed.objective:
         raise PlanError(f"the plan costs {cost} bytes, {claimed.objective} are claimed")
     if claimed.bound > cost:
@@ -95,7 +93,9 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
     _check_proof(claimed)
     certified = None
     if claimed.certificate is not None:
-        certified = check_certificate(claimed.problem, claimed.certificate, claimed.bound)
+        certified = check_certificate(
+            claimed.problem, claimed.certificate, claimed.bound, claimed.form.certificates
+        )
     return {
         "status": claimed.status,
         "objective": cost,
@@ -124,28 +124,36 @@ def _check_proof(claimed: PlanFile) -> None:
 
 def _for(expected: Problem, claimed: PlanFile) -> PlanFile:
     """Return the plan as one for the input, once it keeps to its own in-place pairs and rules."""
-    from memonger.verify import verify_sharing
-
-    verify_sharing(claimed.problem, claimed.plan)
-    shared = {
-        buffer.name: number
-        for buffer, number in zip(claimed.problem.buffers, claimed.plan.shared, strict=True)
-    }
-    plan = SharingPlan.of(shared[buffer.name] for buffer in expected.buffers)
+    claimed.form.verify(claimed.problem, claimed.plan)
+    rows = {buffer.name: i for i, buffer in enumerate(claimed.problem.buffers)}
+    plan = claimed.plan.part([rows[buffer.name] for buffer in expected.buffers])
     return replace(claimed, problem=expected, plan=plan)
 
 
-def _same_buffers(expected: Problem, planned: Problem) -> None:
+_FACTS: dict[str, tuple[str, Callable[[Buffer], tuple[object, ...]]]] = {
+    "sharing": (
+        "size, start, end, device",
+        lambda b: (b.padded_size, b.start, b.end, b.device),
+    ),
+    "arena": (
+        "size, start, end, device, alignment, offset",
+        lambda b: (b.size, b.start, b.end, b.device, b.alignment, b.offset),
+    ),
+}
+"""What must be the same of the buffers of a plan and of the input, by form."""
+
+
+def _same_buffers(form: str, expected: Problem, planned: Problem) -> None:
     """Compare the buffers of the input with those that a plan says it places."""
-    ours = {b.name: (b.padded_size, b.start, b.end, b.device) for b in expected.buffers}
-    theirs = {b.name: (b.padded_size, b.start, b.end, b.device) for b in planned.buffers}
+    what, facts = _FACTS[form]
+    ours = {b.name: facts(b) for b in expected.buffers}
+    theirs = {b.name: facts(b) for b in planned.buffers}
     for name in ours:
         if name not in theirs:
             raise PlanError(f"buffer {name!r} is not placed")
         if ours[name] != theirs[name]:
             raise PlanError(
-                f"buffer {name!r} is (size, start, end, device) {ours[name]}, "
-                f"the plan takes it for {theirs[name]}"
+                f"buffer {name!r} is ({what}) {ours[name]}, the plan takes it for {theirs[name]}"
             )
     for name in theirs:
         if name not in ours:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memonger.registry import Progress, ignore
-from memonger.result import Result, Status
+from memonger.result import ArenaResult, Result, Status
 
 
 class _Console(Console):
@@ -95,22 +95,25 @@ def table(title: str, *columns: str) -> Table:
     return result
 
 
-def verdict(result: Result) -> str:
+def verdict(result: Result | ArenaResult) -> str:
     """Return in words what was proven."""
     if result.status is Status.OPTIMAL:
         certified = "certificate" if result.certificate is not None else "no certificate"
         proof = "" if result.proof is None else f" by {result.proof.value}"
         return f"optimal, proven{proof} ({certified})"
-    if result.gap is not None:
-        return f"{result.status.value}, at most {100 * result.gap:.3f} % above the optimum"
+    if result.objective is not None and result.bound:
+        above = 100 * (result.objective - result.bound) / result.bound
+        return f"{result.status.value}, at most {above:.3f} % above the optimum"
     return result.status.value
 
 
-def result_json(instance: str, size: int, result: Result) -> dict[str, Any]:
+def result_json(
+    instance: str, form: str, size: int, result: Result | ArenaResult
+) -> dict[str, Any]:
     """Return what every command says of a result with ``--json``."""
     return {
         "instance": instance,
-        "form": "sharing",
+        "form": form,
         "algorithm": result.algorithm,
         "status": result.status.value,
         "objective": result.objective,
@@ -127,7 +130,7 @@ def result_json(instance: str, size: int, result: Result) -> dict[str, Any]:
     }
 
 
-def exit_code(result: Result, *, require_optimal: bool) -> int:
+def exit_code(result: Result | ArenaResult, *, require_optimal: bool) -> int:
     """Return the exit code for a result."""
     if result.status is Status.INFEASIBLE:
         return 4

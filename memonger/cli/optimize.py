@@ -175,7 +175,7 @@ def _wrote(*paths: Path | None, quiet: bool) -> None:
 def _summary(name: str, done: Any) -> dict[str, Any]:  # noqa: ANN401
     problem = done.analysis.problem
     return {
-        **result_json(name, len(problem), done.result),
+        **result_json(name, "sharing", len(problem), done.result),
         "baseline": done.baseline,
         "caffe2_greedy": done.caffe2_greedy,
         "verified": True,  # `optimize` raises otherwise

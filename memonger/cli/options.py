@@ -21,7 +21,7 @@ from memonger.instances.nets import BuiltNet
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.tensors import TensorType
 from memonger.net.type_files import read_sizes, read_types
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
@@ -194,7 +194,7 @@ def problem_of(
     return replace(loaded, buffers=buffers)
 
 
-def read_hint(path: Path, problem: Problem) -> SharingPlan:
+def read_hint(path: Path, problem: Problem, form: str) -> SharingPlan | ArenaPlan:
     """Read a plan for a problem: buffers are matched by their names.
 
     Raises
@@ -203,20 +203,17 @@ def read_hint(path: Path, problem: Problem) -> SharingPlan:
         If it cannot be read, is for other buffers, or breaks a rule of the problem.
     """
     found = load_plan(path)
-    shared = {
-        buffer.name: number
-        for buffer, number in zip(found.problem.buffers, found.plan.shared, strict=True)
-    }
+    if found.form.name != form:
+        raise InputError(f"{path}: a plan of the form {found.form.name!r}, not {form!r}")
+    rows = {buffer.name: i for i, buffer in enumerate(found.problem.buffers)}
     names = [buffer.name for buffer in problem.buffers]
-    missing = next((name for name in names if name not in shared), None)
-    if missing is not None or len(names) != len(shared):
+    missing = next((name for name in names if name not in rows), None)
+    if missing is not None or len(names) != len(rows):
         detail = f"it does not place {missing!r}" if missing else "it places other buffers besides"
         raise InputError(f"{path}: no plan for this problem: {detail}")
-    plan = SharingPlan.of(shared[name] for name in names)
-    from memonger.verify import verify_sharing
-
+    plan = found.plan.part([rows[name] for name in names])
     try:
-        verify_sharing(problem, plan)
+        found.form.verify(problem, plan)
     except PlanError as error:
         raise InputError(f"{path}: no plan for this problem: {error}") from None
     return plan

@@ -22,7 +22,7 @@ def show(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Draw a plan: a lane for each shared buffer, its height the bytes, over time.
+    """Draw a plan over time: a lane for each shared buffer, or the arena; heights are bytes.
 
     Needs matplotlib: pip install 'memonger[plot]'.
 
@@ -32,13 +32,13 @@ def show(
 
       memonger show plan.json --output plan.svg
     """
-    from memonger.plot import draw_sharing
+    from memonger.plot import draw_plan
 
     claimed = load_plan(plan)
     target = output or Path(plan).with_suffix(".png")
     if target.suffix not in (".png", ".svg"):
         raise InputError(f"{target}: a picture is a .png or a .svg")
     options.check_target(target)
-    write_atomically(target, draw_sharing(claimed.problem, claimed.plan, target.suffix[1:]))
+    write_atomically(target, draw_plan(claimed.problem, claimed.plan, target.suffix[1:]))
     note(f"wrote {target}", quiet=quiet)
     return 0

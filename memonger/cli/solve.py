@@ -21,14 +21,16 @@ from memonger.cli.console import (
     table,
     verdict,
 )
+from memonger.errors import InputError
 from memonger.net.io import write_atomically
-from memonger.result import Result
+from memonger.result import ArenaResult, Result
 
 
 class Form(StrEnum):
     """The forms of planning that this version solves."""
 
     SHARING = "sharing"
+    ARENA = "arena"
 
 
 def solve(
@@ -85,8 +87,9 @@ def solve(
       memonger solve graph.json.gz --time-limit 60s --capacity 67108864
 
       memonger solve problem.json --hint plan.json --json-lines
+
+      memonger solve A.1048576.csv --form arena --output plan.json
     """
-    del form
     from memonger.instances.plan_json import plan_to_json
     from memonger.solver.solve import solve as run
 
@@ -95,7 +98,9 @@ def solve(
         problem = replace(problem, in_place=())
     if max_buffers is not None:
         problem = replace(problem, rules=replace(problem.rules, at_most=max_buffers))
-    start = None if hint is None else options.read_hint(hint, problem)
+    if max_buffers is not None and form is Form.ARENA:
+        raise InputError("--max-buffers is for --form sharing: an arena has none")
+    start = None if hint is None else options.read_hint(hint, problem, form.value)
     options.check_target(output)
     options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)
     if output is not None:
@@ -104,11 +109,13 @@ def solve(
         result = run(
             problem,
             algorithm,
+            form=form.value,
             time_limit=time_limit,
             workers=workers,
             seed=seed,
             hint=start,
             report=json_line if json_lines else show,
+            capacity=capacity,
         )
     if output is not None and result.plan is not None:
         write_atomically(output, json.dumps(plan_to_json(problem, result)).encode())
@@ -117,17 +124,24 @@ def solve(
     if capacity is not None:
         code, answer = _fits(result.objective, result.bound, capacity, code)
     if json_output or json_lines:
-        data = result_json(file, len(problem), result)
+        data = result_json(file, form.value, len(problem), result)
         if capacity is not None:
             data["capacity"], data["fits"] = capacity, answer
         print_json(data)
     elif not quiet:
-        _print(file, problem.total, result, capacity, answer)
+        _print(file, form.value, problem.total, result, capacity, answer)
     return code
 
 
-def _print(file: str, total: int, result: Result, capacity: int | None, answer: str) -> None:
-    rows = table(file, "sharing", "bytes")
+def _print(
+    file: str,
+    form: str,
+    total: int,
+    result: Result | ArenaResult,
+    capacity: int | None,
+    answer: str,
+) -> None:
+    rows = table(file, form, "bytes")
     rows.add_row("no sharing", f"{total:,}")
     label = result.status.value if result.algorithm == "optimal" else result.algorithm
     rows.add_row(

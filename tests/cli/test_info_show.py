@@ -4,7 +4,7 @@ import pytest
 
 from memonger.instances.nets import NETS
 from memonger.plan import SharingPlan
-from memonger.plot import _bytes, draw_sharing
+from memonger.plot import _bytes, draw_plan
 from memonger.problem import Buffer, Problem
 from memonger.registry import SHARING
 
@@ -137,9 +137,9 @@ def test_a_problem_cannot_be_shown(memonger, problem, contents):
 )
 def test_pictures(problem):
     plan = SharingPlan(tuple(range(len(problem))))
-    one = draw_sharing(problem, plan, "svg")
+    one = draw_plan(problem, plan, "svg")
     assert one.startswith(b"<?xml")
-    assert draw_sharing(problem, plan, "png").startswith(b"\x89PNG")
+    assert draw_plan(problem, plan, "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
