@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ FIRST_NODES = 60_000
 STEP_NODES = 20_000
 """Nodes of the first descents; they double when no step down is found any more."""
 
+SEARCH_SHARE = 3
+"""Seconds of search for each one of refutation, while nothing is refuted."""
+
 WINDOW_NODES = 5_000
 WINDOW_WIDTHS = (10, 20, 40, 80)
 EFFORT = 2.0
@@ -33,10 +38,11 @@ EFFORT = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """What the refuter found out: a bound in units, or a placement, or how long it searched."""
+    """What was found out: a bound in units, or a placement, or nothing but how long it took."""
 
     lower: int = 0
     offsets: IntArray | None = None
+    proof: Proof = Proof.CP_SAT
     seconds: float = 0.0
 
 
@@ -51,12 +57,11 @@ class Refuter:
         Units; they may be changed from outside while it runs.
     """
 
-    def __init__(self, sections: Sections, lower: int, upper: int, seed: int, workers: int) -> None:
+    def __init__(self, sections: Sections, lower: int, upper: int, seed: int) -> None:
         self.sections = sections
         self.lower = lower
         self.upper = upper
         self._seed = seed
-        self._workers = workers
 
     def findings(self, deadline: Deadline, halted: Callable[[], bool]) -> Iterator[Found]:
         """Yield what is found, or nothing new, now and then, until the bounds meet."""
@@ -81,7 +86,6 @@ class Refuter:
                         window,
                         self.lower,
                         deadline=deadline,
-                        workers=self._workers,
                         seed=self._seed,
                         effort=effort,
                         halted=halted,
@@ -102,7 +106,6 @@ class Refuter:
                 self.sections,
                 capacity,
                 deadline=deadline,
-                workers=self._workers,
                 seed=self._seed,
                 effort=effort,
                 halted=halted,
@@ -121,116 +124,158 @@ class Refuter:
                 step = 1
 
 
+class Descent:
+    """Looks for lower placements of a component: a little lower, and further while that is easy.
+
+    Parameters
+    ----------
+    sections
+        The component.
+    seed
+        Of the random orders.
+    """
+
+    def __init__(self, sections: Sections, seed: int) -> None:
+        self.search = PlacementSearch(sections, seed)
+        self._step = 1
+        self._nodes = STEP_NODES
+
+    def next(self, lower: int, upper: int, deadline: Deadline) -> Found:
+        """Ask once for a placement below ``upper``; none is below ``lower``."""
+        capacity = max(lower, upper - self._step)
+        verdict = self.search.fits(capacity, deadline, self._nodes)
+        if verdict == FULL:
+            return Found(lower=capacity + 1, proof=Proof.SEARCH)
+        if verdict == FITS:
+            self._step *= 2
+            return Found(offsets=self.search.offsets)
+        if self._step == 1:
+            self._nodes *= 2
+        self._step = 1
+        return Found()
+
+
 class Race:
-    """Closes the gap of one component, as far as the time allows."""
+    """Closes the gap of one component, as far as the time allows.
+
+    With one worker search and refutation take turns, and nothing but the seed decides what is
+    found. Else the first worker searches, the second one refutes, and searches with another seed
+    while nothing is refuted; all others search.
+    """
 
     def __init__(self, incumbent: ArenaIncumbent, part: Part) -> None:
         run = incumbent.run
         self.incumbent = incumbent
         self.part = part
         self.sections = incumbent.sections.subset(part.members)
-        self.search = PlacementSearch(self.sections, run.seed)
-        self.search.offsets = incumbent.offsets[part.members]
-        self.refuter = Refuter(
-            self.sections, part.lower, part.upper, run.seed, max(1, run.workers - 1)
-        )
-        self._step = 0
-        self._nodes = STEP_NODES
+        self.descent = Descent(self.sections, run.seed)
+        self.descent.search.offsets = incumbent.offsets[part.members]
+        self.refuter = Refuter(self.sections, part.lower, part.upper, run.seed)
 
     @property
     def over(self) -> bool:
         """Whether this component is closed, or no longer the one that matters."""
-        incumbent, part = self.incumbent, self.part
+        incumbent = self.incumbent
         return (
-            part.upper <= max(part.lower, incumbent.bound)
+            self.part.upper <= self.lower
             or incumbent.closed
-            or incumbent.highest() is not part
+            or incumbent.highest() is not self.part
             or incumbent.run.deadline.expired
         )
 
+    @property
+    def lower(self) -> int:
+        """Units below which a placement of this component would be of no use."""
+        return max(self.part.lower, self.incumbent.bound)
+
     def run(self) -> None:
-        """Ask whether the bound is met, then race."""
-        self._ask(max(self.part.lower, self.incumbent.bound), FIRST_NODES)
-        capacity = self.incumbent.run.capacity
-        if not self.over and capacity is not None:
-            self._ask(capacity // self.sections.unit, FIRST_NODES)
+        """Ask whether the bound is met, then whether the capacity is, then race."""
+        goals = [self.lower]
+        if self.incumbent.run.capacity is not None:
+            goals.append(self.incumbent.run.capacity // self.sections.unit)
+        for capacity in goals:
+            if not self.over:
+                search = self.descent.search
+                verdict = search.fits(capacity, self.incumbent.run.deadline, FIRST_NODES)
+                if verdict == FITS:
+                    self.take(Found(offsets=search.offsets))
+                elif verdict == FULL:
+                    self.take(Found(lower=capacity + 1, proof=Proof.SEARCH))
         if self.incumbent.run.workers == 1:
             self._in_turns()
         else:
             self._at_once()
 
     def _in_turns(self) -> None:
-        findings = self.refuter.findings(self.incumbent.run.deadline, lambda: self.over)
+        deadline = self.incumbent.run.deadline
+        findings = self.refuter.findings(deadline, lambda: self.over)
         while not self.over:
-            self._descend()
-            self._tell()
+            self.take(self.descent.next(self.lower, self.part.upper, deadline))
             if not self.over and (found := next(findings, None)) is not None:
-                self._take(found)
+                self.take(found)
 
     def _at_once(self) -> None:
-        """Let the refuter run in a thread of its own; only this thread touches the incumbent."""
-        found: queue.SimpleQueue[Found] = queue.SimpleQueue()
-        with _halting(self, found):
+        """Let the others work in threads; only this thread touches the incumbent."""
+        deadline = self.incumbent.run.deadline
+        with helpers(self) as found:
             while not self.over:
-                self._descend()
+                self.take(self.descent.next(self.lower, self.part.upper, deadline))
                 while not found.empty():
-                    self._take(found.get())
-                self._tell()
+                    self.take(found.get())
+        while not found.empty():
+            self.take(found.get())
 
-    def _descend(self) -> None:
-        """Ask for a lower placement: half way down, less far where none is found."""
-        part = self.part
-        gap = part.upper - max(part.lower, self.incumbent.bound)
-        if gap <= 0:
-            return
-        if not 0 < self._step <= gap:
-            self._step = (gap + 1) // 2
-        verdict = self._ask(part.upper - self._step, self._nodes)
-        if verdict == FITS:
-            self._step = 0
-        elif self._step == 1:
-            self._step, self._nodes = 0, 2 * self._nodes
-        else:
-            self._step //= 2
-
-    def _ask(self, capacity: int, nodes: int) -> int:
-        """Search at a capacity and take what comes out of it."""
-        verdict = self.search.fits(capacity, self.incumbent.run.deadline, nodes)
-        if verdict == FITS and self.search.offsets is not None:
-            self.incumbent.offer_part(self.part, self.search.offsets, "search")
-        elif verdict == FULL:
-            self.incumbent.prove(self.part, capacity + 1, Proof.SEARCH)
-        return verdict
-
-    def _take(self, found: Found) -> None:
+    def take(self, found: Found) -> None:
+        """Take what was found, and let the refuter know of better bounds."""
         self.incumbent.solve_seconds += found.seconds
         if found.offsets is not None:
-            self.incumbent.offer_part(self.part, found.offsets, "cp-sat")
-        self.incumbent.prove(self.part, found.lower, Proof.CP_SAT)
-
-    def _tell(self) -> None:
-        """Let the refuter know of better bounds."""
+            source = "cp-sat" if found.proof is Proof.CP_SAT else "search"
+            self.incumbent.offer_part(self.part, found.offsets, source)
+        if found.lower:
+            self.incumbent.prove(self.part, found.lower, found.proof)
         self.refuter.lower = max(self.refuter.lower, self.part.lower)
         self.refuter.upper = self.part.upper
 
 
 @contextmanager
-def _halting(race: Race, found: queue.SimpleQueue[Found]) -> Iterator[None]:
-    """Run the refuter of a race in the background, and end it at the end."""
+def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
+    """Run the refuter and further searches of a race in threads; yield what they find."""
+    run = race.incumbent.run
     ended = threading.Event()
+    deadline = Deadline(None if run.deadline.seconds is None else run.deadline.remaining())
+    found: queue.SimpleQueue[Found] = queue.SimpleQueue()
 
-    def work() -> None:
-        for finding in race.refuter.findings(race.incumbent.run.deadline, ended.is_set):
-            found.put(finding)
-            if ended.is_set():
-                return
+    def refute() -> None:
+        descent = Descent(race.sections, run.seed + 1)
+        findings = race.refuter.findings(deadline, ended.is_set)
+        refuting = searching = 0.0
+        while not ended.is_set():
+            started = time.monotonic()
+            if searching >= SEARCH_SHARE * refuting and (new := next(findings, None)) is not None:
+                found.put(new)
+                refuting += time.monotonic() - started
+                if new.lower or new.offsets is not None:
+                    refuting = searching = 0.0  # it pays
+            else:
+                found.put(descent.next(race.lower, race.part.upper, deadline))
+                searching += time.monotonic() - started
 
-    background = Background(work, "refuter")
+    def search(number: int) -> None:
+        descent = Descent(race.sections, run.seed + number)
+        while not ended.is_set():
+            found.put(descent.next(race.lower, race.part.upper, deadline))
+
+    threads = [Background(refute, "refuter")]
+    threads += [
+        Background(functools.partial(search, number), f"search {number}")
+        for number in range(2, run.workers)
+    ]
     try:
-        yield
+        yield found
     finally:
         ended.set()
-        background.wait()
-    background.result()
-    while not found.empty():
-        race._take(found.get())
+        deadline.stop()
+        for thread in threads:
+            thread.wait()
+    for thread in threads:
+        thread.result()

@@ -114,7 +114,8 @@ class PlacementSearch:
     def fits(self, capacity: int, deadline: Deadline, max_nodes: float = float("inf")) -> int:
         """Return `FITS`, `FULL` (proven) or `GAVE_UP` for a capacity in units.
 
-        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline.
+        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline. Each begins with
+        the schedule; the random orders are others each time.
         """
         if int(self.sections.load.max(initial=0)) > capacity:
             return FULL
