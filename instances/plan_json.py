@@ -15,7 +15,7 @@ from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import names_of, problem_from_json, rules_to_json
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
-from memonger.result import ArenaResult, Proof, Result
+from memonger.result import ArenaResult, Proof, SharingResult
 
 FORMAT = "memonger-plan/1"
 
@@ -54,7 +54,7 @@ class PlanFile:
         return SHARING_FORM if isinstance(self.plan, SharingPlan) else ARENA_FORM
 
 
-def plan_to_json(problem: Problem, result: Result | ArenaResult) -> dict[str, Any]:
+def plan_to_json(problem: Problem, result: SharingResult | ArenaResult) -> dict[str, Any]:
     """Return a result as the JSON data of a plan file.
 
     Raises

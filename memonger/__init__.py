@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from memonger.errors import MemongerError
     from memonger.net.io import load_net, save_net
     from memonger.pipeline import optimize
-    from memonger.plan import SharingPlan
+    from memonger.plan import ArenaPlan, SharingPlan
     from memonger.problem import Buffer, Problem
     from memonger.result import Proof, Result, Status
     from memonger.solver.solve import solve
-    from memonger.verify import verify_sharing
+    from memonger.verify import verify_arena, verify_sharing
 
 __all__ = [
+    "ArenaPlan",
     "Buffer",
     "MemongerError",
     "Problem",
@@ -27,12 +28,14 @@ __all__ = [
     "optimize",
     "save_net",
     "solve",
+    "verify_arena",
     "verify_sharing",
 ]
 
 # Where each public name lives. They are loaded on first use: ortools and numba take a second to
 # import, which a program that only reads a net, or prints a help text, should not pay.
 _HOMES = {
+    "ArenaPlan": "memonger.plan",
     "Buffer": "memonger.problem",
     "MemongerError": "memonger.errors",
     "Problem": "memonger.problem",
@@ -44,6 +47,7 @@ _HOMES = {
     "optimize": "memonger.pipeline",
     "save_net": "memonger.net.io",
     "solve": "memonger.solver.solve",
+    "verify_arena": "memonger.verify",
     "verify_sharing": "memonger.verify",
 }
 

@@ -20,7 +20,7 @@ from memonger.net.type_files import parse_sizes, parse_types, read_sizes, read_t
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import Progress, ignore
-from memonger.result import Result, Status
+from memonger.result import SharingResult, Status
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
 from memonger.solver.solve import solve
@@ -110,7 +110,7 @@ class Optimized:
     """
 
     net: Any
-    result: Result
+    result: SharingResult
     analysis: NetAnalysis
     baseline: int
     caffe2_greedy: int | None

@@ -39,7 +39,7 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True)
-class ResultOf(Generic[P]):
+class Result(Generic[P]):
     """A plan, a bound, and how they came about.
 
     Parameters
@@ -96,5 +96,5 @@ class ResultOf(Generic[P]):
         return self.build_seconds + self.solve_seconds
 
 
-Result = ResultOf[SharingPlan]
-ArenaResult = ResultOf[ArenaPlan]
+SharingResult = Result[SharingPlan]
+ArenaResult = Result[ArenaPlan]

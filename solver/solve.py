@@ -17,7 +17,7 @@ from memonger.forms import ARENA_FORM, FORMS, Form
 from memonger.plan import ArenaPlan, P, SharingPlan
 from memonger.problem import Problem
 from memonger.registry import AlgorithmOf, OutcomeOf, Progress, RunOf, ignore
-from memonger.result import ArenaResult, Result, ResultOf, Status
+from memonger.result import ArenaResult, Result, SharingResult, Status
 from memonger.solver.devices import run_by_device
 from memonger.stop import Deadline
 
@@ -36,7 +36,7 @@ def solve(
     hint: SharingPlan | None = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
-) -> Result: ...
+) -> SharingResult: ...
 
 
 @overload
@@ -66,7 +66,7 @@ def solve(
     hint: SharingPlan | ArenaPlan | None = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
-) -> Result | ArenaResult: ...
+) -> SharingResult | ArenaResult: ...
 
 
 def solve(
@@ -179,7 +179,7 @@ def _checked(
     run: RunOf[P],
     outcome: OutcomeOf[P],
     seconds: float,
-) -> ResultOf[P]:
+) -> Result[P]:
     """Verify an outcome and make it a result."""
     objective, status = None, Status.UNKNOWN
     if outcome.certificate is not None:
@@ -199,7 +199,7 @@ def _checked(
                 f"{objective} of its own plan: this is a mistake in memonger"
             )
         status = Status.OPTIMAL if objective == outcome.bound else Status.FEASIBLE
-    return ResultOf(
+    return Result(
         status=status,
         algorithm=algorithm.name,
         objective=objective,

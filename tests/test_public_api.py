@@ -7,6 +7,7 @@ import pytest
 import memonger
 
 PUBLIC = [
+    "ArenaPlan",
     "Buffer",
     "MemongerError",
     "Problem",
@@ -18,6 +19,7 @@ PUBLIC = [
     "optimize",
     "save_net",
     "solve",
+    "verify_arena",
     "verify_sharing",
 ]
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memonger.registry import Progress, ignore
-from memonger.result import ArenaResult, Result, Status
+from memonger.result import ArenaResult, SharingResult, Status
 
 
 class _Console(Console):
@@ -95,7 +95,7 @@ def table(title: str, *columns: str) -> Table:
     return result
 
 
-def verdict(result: Result | ArenaResult) -> str:
+def verdict(result: SharingResult | ArenaResult) -> str:
     """Return in words what was proven."""
     if result.status is Status.OPTIMAL:
         certified = "certificate" if result.certificate is not None else "no certificate"
@@ -108,7 +108,7 @@ def verdict(result: Result | ArenaResult) -> str:
 
 
 def result_json(
-    instance: str, form: str, size: int, result: Result | ArenaResult
+    instance: str, form: str, size: int, result: SharingResult | ArenaResult
 ) -> dict[str, Any]:
     """Return what every command says of a result with ``--json``."""
     return {
@@ -130,7 +130,7 @@ def result_json(
     }
 
 
-def exit_code(result: Result | ArenaResult, *, require_optimal: bool) -> int:
+def exit_code(result: SharingResult | ArenaResult, *, require_optimal: bool) -> int:
     """Return the exit code for a result."""
     if result.status is Status.INFEASIBLE:
         return 4

@@ -23,7 +23,7 @@ from memonger.cli.console import (
 from memonger.errors import InputError
 from memonger.net.io import save_net, write_atomically
 from memonger.problem import Problem
-from memonger.result import Result
+from memonger.result import SharingResult
 
 
 def optimize(
@@ -228,7 +228,7 @@ def _notes(done: Any, *, quiet: bool) -> None:  # noqa: ANN401
         note(f"left alone: {len(unknown) - 5} more blobs of unknown size", quiet=quiet)
 
 
-def _label(result: Result) -> str:
+def _label(result: SharingResult) -> str:
     if result.algorithm == "optimal":
         return f"memonger ({result.status.value})"
     return f"memonger ({result.algorithm}: {result.status.value})"

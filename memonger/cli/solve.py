@@ -23,7 +23,7 @@ from memonger.cli.console import (
 )
 from memonger.errors import InputError
 from memonger.net.io import write_atomically
-from memonger.result import ArenaResult, Result
+from memonger.result import ArenaResult, SharingResult
 
 
 class Form(StrEnum):
@@ -137,7 +137,7 @@ def _print(
     file: str,
     form: str,
     total: int,
-    result: Result | ArenaResult,
+    result: SharingResult | ArenaResult,
     capacity: int | None,
     answer: str,
 ) -> None:

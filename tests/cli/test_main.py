@@ -70,7 +70,7 @@ def test_no_command_at_all(memonger):
         ("optimize", "mlp", "--seed", "-1"),
         ("optimize", "mlp", "--algorithm", "best"),
         ("optimize", "mlp", "more"),
-        ("solve", "mlp", "--form", "arena"),
+        ("solve", "mlp", "--form", "pile"),
         ("solve", "mlp", "--capacity", "-1"),
         ("solve", "mlp", "--algorithm", "best"),
         ("solve",),

@@ -67,7 +67,7 @@ ERRORS = [
     ({"format": FORMAT, "buffers": {}}, "'buffers' must be a list"),
     ({"format": FORMAT, "buffers": [3]}, "buffer 0: expected an object"),
     ({"format": FORMAT, "buffers": [], "in_place": [["a", "b"]]}, "there is no buffer 'a'"),
-    (with_buffer(offset=3), "buffer 1: 'offset' is not supported"),
+    (with_buffer(offset=-3), "cannot be pinned to -3"),
     (with_buffer(name=3), "buffer 1: 'name' must be a string"),
     (with_buffer(name=...), "buffer 1: 'name' must be a string"),
     (with_buffer(name=""), "empty name"),
