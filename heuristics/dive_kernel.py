@@ -44,24 +44,22 @@ def _place_one(boxes, overlaps, critical, state, retries):  # type: ignore[no-un
         i = _next(boxes, state)
         stuck = state.status[i] == POSTPONED
         cut = np.int64(ENDLESS) if stuck else best_need
-        need, section = _try(i, boxes, overlaps, critical, state, cut)
+        need = _try(i, boxes, overlaps, critical, state, cut)
         if stuck or need <= state.tally[CAPACITY]:
-            _commit(i, need, section, boxes, state)
+            _commit(i, need, boxes, critical, state)
             return
         _undo(i, state)
-        if section >= 0:
-            state.blame[section] += 0.05
         if need < best_need:
             best, best_need = i, need
         tries += 1
-        if tries > retries or not _postpone(i, boxes, state):
+        if tries > retries or not _postpone(i, boxes, critical, state):
             break
     if best != i:
         state.tally[HEAP] = head_heap.push(
             state.heap_heads, state.heap_ranks, state.tally[HEAP], state.head[i], state.rank[i]
         )
-    need, section = _try(best, boxes, overlaps, critical, state, np.int64(ENDLESS))
-    _commit(best, need, section, boxes, state)
+    need = _try(best, boxes, overlaps, critical, state, np.int64(ENDLESS))
+    _commit(best, need, boxes, critical, state)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -109,14 +107,14 @@ def _before(i, j, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 def _try(i, boxes, overlaps, critical, state, cut):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Raise the heads of all that conflicts with i, and return what capacity it would need.
 
-    Only what exceeds the capacity is exact, and not even that from ``cut`` on. With it comes the
-    critical section that needs it, or -1.
+    Only what exceeds the capacity is exact, and not even that from ``cut`` on.
     """
     tally = state.tally
     tally[NEAR] = list_conflicts(i, boxes, overlaps, state.status, False, state.near)
     tally[WORK] += tally[NEAR]
     tally[RAISED] = 0
     top = state.head[i] + boxes.size[i]
+    highest = top
     low, high = critical.begin[i], critical.end[i]
     for j in state.near[: tally[NEAR]]:
         if state.head[j] >= top:
@@ -125,87 +123,108 @@ def _try(i, boxes, overlaps, critical, state, cut):  # type: ignore[no-untyped-d
         state.old[tally[RAISED]] = state.head[j]
         tally[RAISED] += 1
         state.head[j] = lowest(j, top, boxes)
+        highest = max(highest, state.head[j])
         if critical.begin[j] < critical.end[j]:
             if low == high:
                 low, high = critical.begin[j], critical.end[j]
             low = min(low, critical.begin[j])
             high = max(high, critical.end[j])
     state.status[i] = PLACED
-    need, section = _bound(i, low, high, boxes, critical, state, cut)
-    return max(need, top), section
+    for s in range(low, high):
+        state.crest[s] = max(state.crest[s], highest)
+    need = _bound(i, low, high, boxes, critical, state, cut)
+    return max(need, top)
 
 
 @numba.njit(cache=True, nogil=True)
 def _bound(i, low, high, boxes, critical, state, cut):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return what capacity the critical sections ``[low, high)`` need, and which one most."""
+    """Return what capacity the critical sections ``[low, high)`` need, if it exceeds what is."""
     capacity = state.tally[CAPACITY]
-    amount, fullest, highest = _collect(i, low, high, boxes, critical, state)
-    need, section = np.int64(0), -1
-    if highest + fullest <= capacity:
-        return need, section  # the bound cannot be above it
-    state.total[low:high] = 0
+    amount = _collect(i, low, high, boxes, critical, state)
+    need = np.int64(0)
     for t in np.argsort(state.key[:amount]):
         j = state.column[t]
         most = np.int64(0)
-        where = -1
         for s in range(max(low, critical.begin[j]), min(high, critical.end[j])):
-            state.total[s] += boxes.size[j]
-            if state.total[s] > most:
-                most, where = state.total[s], s
+            if state.total[s] >= 0:
+                state.total[s] += boxes.size[j]
+                most = max(most, state.total[s])
         if most - state.key[t] > need:
-            need, section = most - state.key[t], where
+            need = most - state.key[t]
             if need > capacity and need >= cut:
                 break
-    return need, section
+    return need
 
 
 @numba.njit(cache=True, nogil=True)
 def _collect(i, low, high, boxes, critical, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Collect what is not placed in critical sections, with the negated heads as keys.
+    """Collect what is not placed in the sections that may be too full, negated heads as keys.
 
-    Returns how many these are, the largest sum of their sizes in a section and the highest head.
-    Those that are placed, i apart, leave the lists of the sections for good.
+    Returns how many these are. The total of such a section is set to 0, that of the others to -1:
+    there even the sum of all sizes above the highest head keeps the capacity.
     """
     tally = state.tally
     tally[STAMP] += 1
+    tally[WORK] += high - low
     amount = 0
-    fullest, highest = np.int64(0), np.int64(0)
     for s in range(low, high):
-        t = critical.where[s]
-        total = np.int64(0)
-        tally[WORK] += state.live_end[s] - t
-        while t < state.live_end[s]:
-            j = state.live[t]
-            if state.status[j] == PLACED and j != i:
-                state.live_end[s] -= 1
-                state.live[t] = state.live[state.live_end[s]]
-                continue
-            t += 1
-            if j == i:
-                continue
-            total += boxes.size[j]
-            if state.stamp[j] != tally[STAMP]:
+        state.total[s] = -1
+        own = critical.begin[i] <= s < critical.end[i]
+        room = tally[CAPACITY] - state.rest[s] + (boxes.size[i] if own else 0)
+        if state.crest[s] <= room:
+            continue
+        highest = _survey(i, s, critical, state)
+        state.crest[s] = max(highest, state.head[i]) if own else highest
+        if highest <= room:
+            continue
+        state.total[s] = 0
+        for j in state.live[critical.where[s] : state.live_end[s]]:
+            if j != i and state.stamp[j] != tally[STAMP]:
                 state.stamp[j] = tally[STAMP]
-                head = state.head[j]
-                if state.status[j] == POSTPONED:
-                    head = max(head, state.pushed[j])
                 state.column[amount] = j
-                state.key[amount] = -head
-                highest = max(highest, head)
+                state.key[amount] = -_earliest(j, state)
                 amount += 1
-        fullest = max(fullest, total)
-    return amount, fullest, highest
+    return amount
 
 
 @numba.njit(cache=True, nogil=True)
-def _commit(i, need, section, boxes, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _survey(i, s, critical, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the highest head of what is not placed in a section.
+
+    What is placed, i apart, leaves the list of the section for good.
+    """
+    highest = np.int64(0)
+    t = critical.where[s]
+    state.tally[WORK] += state.live_end[s] - t
+    while t < state.live_end[s]:
+        j = state.live[t]
+        if state.status[j] == PLACED and j != i:
+            state.live_end[s] -= 1
+            state.live[t] = state.live[state.live_end[s]]
+            continue
+        t += 1
+        if j != i:
+            highest = max(highest, _earliest(j, state))
+    return highest
+
+
+@numba.njit(cache=True, nogil=True)
+def _earliest(j, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the lowest offset that a buffer can come to lie at."""
+    if state.status[j] == POSTPONED:
+        return max(state.head[j], state.pushed[j])
+    return state.head[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _commit(i, need, boxes, critical, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Keep what was tried: postponed buffers that it pushes are open again."""
     tally = state.tally
     if need > tally[CAPACITY]:
         tally[CAPACITY] = need
-        if section >= 0:
-            state.blame[section] += 1.0
     tally[LEFT] -= 1
+    for s in range(critical.begin[i], critical.end[i]):
+        state.rest[s] -= boxes.size[i]
     tally[PEAK] = max(tally[PEAK], state.head[i] + boxes.size[i])
     for j in state.raised[: tally[RAISED]]:
         if state.status[j] == POSTPONED:
@@ -223,7 +242,7 @@ def _undo(i, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True, nogil=True)
-def _postpone(i, boxes, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _postpone(i, boxes, critical, state):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Set a buffer aside until something pushes it; return whether something can."""
     top = state.head[i] + boxes.size[i]
     least = np.int64(ENDLESS)
@@ -234,6 +253,8 @@ def _postpone(i, boxes, state):  # type: ignore[no-untyped-def]  # noqa: ANN001,
         return False
     state.status[i] = POSTPONED
     state.pushed[i] = least
+    for s in range(critical.begin[i], critical.end[i]):
+        state.crest[s] = max(state.crest[s], least)
     state.waiting[state.tally[WAITING]] = i
     state.tally[WAITING] += 1
     return True

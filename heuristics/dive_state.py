@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from memonger.graph.sections import FREE, Sections
 from memonger.heuristics.arena_boxes import (
@@ -85,8 +84,9 @@ class State(NamedTuple):
         The postponed buffers, and some that no longer are.
     live, live_end
         The members of the critical sections, those that are not placed in front, and their ends.
-    blame
-        How often each critical section was too full.
+    rest, crest
+        Of each critical section: the sum of the sizes that are not placed, and what no head of
+        theirs exceeds.
     near, raised, old, column, key, stamp, total
         Room to work in.
     tally
@@ -103,7 +103,8 @@ class State(NamedTuple):
     waiting: IntArray
     live: IntArray
     live_end: IntArray
-    blame: npt.NDArray[np.float64]
+    rest: IntArray
+    crest: IntArray
     near: IntArray
     raised: IntArray
     old: IntArray
@@ -156,6 +157,19 @@ def _ground(boxes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return ground
 
 
+@numba.njit(cache=True, nogil=True)
+def _rest(critical, size, head, pushed, status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    rest = np.zeros(len(critical.where) - 1, np.int64)
+    crest = np.zeros(len(critical.where) - 1, np.int64)
+    for i in range(len(size)):
+        if status[i] != PLACED:
+            high = max(head[i], pushed[i]) if status[i] == POSTPONED else head[i]
+            for s in range(critical.begin[i], critical.end[i]):
+                rest[s] += size[i]
+                crest[s] = max(crest[s], high)
+    return rest, crest
+
+
 def begin_state(terrain: Terrain, order: IntArray, capacity: int) -> State:
     """Return the state in which only the pinned buffers are placed."""
     pinned = terrain.sections.pinned != FREE
@@ -205,7 +219,7 @@ def state_of(
     numbers[HEAP], numbers[WAITING] = len(open_), len(postponed)
     numbers[LEFT] = len(open_) + len(postponed)
     numbers[CAPACITY], numbers[PEAK] = max(capacity, peak), peak
-    counted = len(critical.where) - 1
+    rest, crest = _rest(critical, terrain.boxes.size, head, pushed, status)
     return State(
         head=head,
         pushed=pushed,
@@ -217,13 +231,14 @@ def state_of(
         waiting=waiting,
         live=critical.members.copy(),
         live_end=critical.where[1:].copy(),
-        blame=np.zeros(counted),
+        rest=rest,
+        crest=crest,
         near=np.zeros(count, np.int64),
         raised=np.zeros(count, np.int64),
         old=np.zeros(count, np.int64),
         column=np.zeros(count, np.int64),
         key=np.zeros(count, np.int64),
         stamp=np.zeros(count, np.int64),
-        total=np.zeros(counted, np.int64),
+        total=np.zeros(len(rest), np.int64),
         tally=numbers,
     )

@@ -54,7 +54,7 @@ def test_the_bound_against_its_definition(problem, data):
     state = begin_state(terrain, order(sections, "Z"), 0)
     i = data.draw(st.sampled_from(free))
     before = state.head.tolist()
-    need, _ = _try(i, terrain.boxes, terrain.overlaps, terrain.critical, state, np.int64(ENDLESS))
+    need = _try(i, terrain.boxes, terrain.overlaps, terrain.critical, state, np.int64(ENDLESS))
     top = before[i] + int(sections.size[i])
     pins = [(int(p), j) for j, p in enumerate(sections.pinned.tolist()) if p != FREE]
     heads = {}
