@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from memonger.graph.sections import FREE, Sections
 from memonger.problem import IntArray
+
+Flags = npt.NDArray[np.int8]
 
 CHECKPOINTS_PER_LIFE = 4
 """Checkpoints in a live range of average length; it bounds their lists by so many a buffer."""

@@ -11,6 +11,7 @@ import numpy as np
 from memonger.graph.sections import FREE, Sections
 from memonger.heuristics.arena_boxes import (
     Boxes,
+    Flags,
     Overlaps,
     boxes_of,
     list_conflicts,
@@ -80,7 +81,7 @@ def place(
     boxes: Boxes,
     overlaps: Overlaps,
     offsets: IntArray,
-    placed: IntArray,
+    placed: Flags,
     gap: Gap,
     *,
     limit: int | None = None,
@@ -108,7 +109,7 @@ def place(
     bool
         Whether all are placed.
     """
-    near = np.empty(len(offsets), dtype=np.int64)
+    near = np.empty(len(offsets), np.int64)
     top = np.iinfo(np.int64).max if limit is None else limit
     while done < len(todo):
         if deadline is not None and deadline.expired:

@@ -1,0 +1,145 @@
+"""One schedule of all arena heuristics, for any number of buffers: cheapest first."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from memonger.graph.sections import Sections
+from memonger.heuristics.arena_orders import order
+from memonger.heuristics.canonical import canonical_greedy
+from memonger.heuristics.dive import dive
+from memonger.heuristics.dive_state import Terrain, terrain_of
+from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented_dive
+from memonger.problem import IntArray
+from memonger.stop import Deadline
+
+GREEDY_ORDERS = ("A", "Zl", "TWA", "TC", "B", "TB", "TZ", "CZ", "WTZ", "UZ", "lZ")
+MANY = 3_000
+"""From so many buffers on only the first four of the orders are tried: dives are worth more."""
+DIVES = (("TWA", 8), ("Zl", 8), ("A", 8), ("TC", 40), ("TWA", 40))
+"""Orders, and the retries of the dive."""
+TARGETS = (0.0, 0.001, 0.002, 0.004)
+"""How far above the load the capacity of a segmented dive begins."""
+STRETCHES = (50, 1, 100)
+"""Stretches of segmented dives, in turns; one stretch is a plain dive with noise."""
+
+
+def unnoticed(name: str, peak: int) -> None:
+    """Take no notice."""
+
+
+class Trial(NamedTuple):
+    """What a step of the schedule found."""
+
+    name: str
+    offsets: IntArray | None
+
+
+def improve(
+    sections: Sections,
+    deadline: Deadline,
+    seed: int = 0,
+    report: Callable[[str, int], None] = unnoticed,
+) -> Iterator[IntArray]:
+    """Yield better and better offsets until the peak is the load or the time is up.
+
+    Parameters
+    ----------
+    sections
+        The buffers; one component at a time is best.
+    deadline
+        When to stop.
+    seed
+        Of the random choices.
+    report
+        Called with the name of the heuristic and the peak in units, before each is yielded.
+
+    Yields
+    ------
+    IntArray
+        Offset of each buffer in units; each peak is below the one before. Nothing if pinned
+        buffers overlap, or if not even one canonical greedy was done in time.
+
+    Notes
+    -----
+    First the canonical greedy in several orders, then dives, then segmented dives until the
+    deadline, for ever without one: they take turns among their orders, those whose dives were
+    best more often, and among the capacities that they begin with. O(n + s) memory.
+    """
+    load = int(sections.load.max(initial=0))
+    best: int | None = None
+
+    def known() -> int | None:
+        return best
+
+    for name, offsets in _trials(sections, load, deadline, seed, known):
+        if offsets is not None:
+            peak = int((offsets + sections.size).max(initial=0))
+            if best is None or peak < best:
+                best = peak
+                report(name, peak)
+                yield offsets
+        if best == load or deadline.expired:
+            return
+
+
+def _trials(
+    sections: Sections,
+    load: int,
+    deadline: Deadline,
+    seed: int,
+    best: Callable[[], int | None],
+) -> Iterator[Trial]:
+    """Yield what the steps find, one after the other; ``None`` where it is no better."""
+    codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
+    for code in codes:
+        found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
+        if found is None and best() is None:
+            return  # the pins clash, or there is no time
+        yield Trial(f"canonical greedy {code}", found)
+    terrain = terrain_of(sections)
+    peaks: dict[str, int] = {}
+    for code, retries in DIVES:
+        found = dive(
+            sections, order(sections, code), load,
+            retries=retries, deadline=deadline, terrain=terrain,
+        )  # fmt: skip
+        if found is not None:
+            peak = int((found + sections.size).max(initial=0))
+            peaks[code] = min(peak, peaks.get(code, peak))
+        yield Trial(f"dive {code}, {retries} retries", found)
+    yield from _segmented(terrain, sorted(peaks, key=peaks.__getitem__), deadline, seed, best)
+
+
+def _segmented(
+    terrain: Terrain,
+    codes: list[str],
+    deadline: Deadline,
+    seed: int,
+    best: Callable[[], int | None],
+) -> Iterator[Trial]:
+    """Yield what segmented dives find, for ever; ``codes`` are sorted, the best order first."""
+    orders = NoisyOrders(terrain.sections)
+    # The best order every second time, the next one every fourth time, and so on.
+    turns = [code for last in range(len(codes)) for code in codes[: last + 1]]
+    for number, code in enumerate(itertools.cycle(turns)):
+        target = int(terrain.load * (1 + TARGETS[_mixed(number) % len(TARGETS)]))
+        known = best()
+        if known is not None and target >= known:
+            target = terrain.load
+        stretches = STRETCHES[number % len(STRETCHES)]
+        found = segmented_dive(
+            terrain.sections, code, target,
+            seed=seed + number, stretches=Stretches(number=stretches), below=known,
+            deadline=deadline, terrain=terrain, orders=orders,
+        )  # fmt: skip
+        yield Trial(f"segmented dive {code}, {stretches} stretches, from {target}", found)
+
+
+def _mixed(number: int) -> int:
+    """Return a number that is spread evenly, whatever steps the argument goes in."""
+    return int(np.random.SeedSequence(number).generate_state(1)[0])
