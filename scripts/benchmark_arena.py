@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from memonger.instances.arena_families import FAMILIES
+from memonger.instances.arena_families import ARENA_FAMILIES as FAMILIES
 
 from memonger.errors import PlanError
 from memonger.graph.sections import sections_of

@@ -5,10 +5,11 @@ from __future__ import annotations
 from memonger.graph.sections import sections_of
 from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
+from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
-from memonger.solver.arena_incumbent import ArenaIncumbent
+from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.arena_race import Race
 from memonger.solver.placement_search import MAX_BUFFERS
 
@@ -35,6 +36,7 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         while not (incumbent.closed or run.deadline.expired):
             part = incumbent.highest()
             if len(part.members) > MAX_BUFFERS:
+                _dive(incumbent, part)
                 break
             Race(incumbent, part).run()
     except KeyboardInterrupt:
@@ -52,6 +54,16 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.sections, order(incumbent.sections, code), deadline=deadline
         )
         incumbent.offer(found, f"canonical {code}")
+
+
+def _dive(incumbent: ArenaIncumbent, part: Part) -> None:
+    """Let the schedule of dives improve a part, as far as the time allows."""
+    sections = incumbent.sections.subset(part.members)
+    run = incumbent.run
+    for offsets in improve(sections, run.deadline, run.seed):
+        incumbent.offer_part(part, offsets, "dives")
+        if incumbent.closed or incumbent.highest() is not part:
+            return
 
 
 ARENA.add(

@@ -8,6 +8,7 @@ import numpy as np
 
 from memonger.certificate import CliqueCertificate
 from memonger.graph.sections import Sections, components
+from memonger.heuristics.arena_table import arena_plan
 from memonger.plan import ArenaPlan
 from memonger.problem import IntArray, Problem
 from memonger.registry import ArenaOutcome, ArenaRun, Progress
@@ -148,16 +149,8 @@ class ArenaIncumbent:
 
     def outcome(self) -> ArenaOutcome:
         """Return what is known."""
-        offsets = [0] * len(self.problem)
         unit = self.sections.unit
-        for index, offset in zip(
-            self.sections.indices.tolist(), self.offsets.tolist(), strict=True
-        ):
-            offsets[index] = offset * unit
-        for index, buffer in enumerate(self.problem.buffers):
-            if buffer.offset is not None:  # those without a size lie where they are pinned, too
-                offsets[index] = buffer.offset
-        plan = ArenaPlan(tuple(offsets))
+        plan = arena_plan(self.problem, self.sections, self.offsets)
         bound, certificate = self.clique
         proof: Proof | None = Proof.CLIQUE
         best = max(self.parts, key=lambda part: part.lower, default=None)
