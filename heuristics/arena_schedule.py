@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memonger.graph.sections import Sections
+from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
@@ -70,6 +71,8 @@ def improve(
     deadline, for ever without one: they take turns among their orders, those whose dives were
     best more often, and among the capacities that they begin with. O(n + s) memory.
     """
+    if pins_clash(sections):
+        return
     load = int(sections.load.max(initial=0))
     best: int | None = None
 
@@ -98,8 +101,6 @@ def _trials(
     codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
     for code in codes:
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
-        if found is None and best() is None:
-            return  # the pins clash, or there is no time
         yield Trial(f"canonical greedy {code}", found)
     terrain = terrain_of(sections)
     peaks: dict[str, int] = {}

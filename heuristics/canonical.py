@@ -11,7 +11,7 @@ from memonger.heuristics.arena_boxes import boxes_of, lowest, pins_clash
 from memonger.problem import IntArray
 from memonger.stop import Deadline
 
-POPS_PER_BUFFER = 200
+POPS_PER_BUFFER = 2000
 CHUNK = 50_000  # pops between two looks at the clock
 
 
@@ -35,7 +35,7 @@ def canonical_greedy(
     order
         Buffer indices: which of equal heads comes first.
     max_pops
-        Entries of the heap to look at before giving up; 200 a buffer by default. Some orders of
+        Entries of the heap to look at before giving up; 2000 a buffer by default. Some orders of
         some problems need very many.
     below
         Give up when the peak cannot be below it, in units.
