@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from memonger.graph.sections import Sections
+from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
@@ -62,7 +63,7 @@ def improve(
     ------
     IntArray
         Offset of each buffer in units; each peak is below the one before. Nothing if pinned
-        buffers overlap, or if not even one canonical greedy was done in time.
+        buffers overlap, or if not even one greedy was done in time.
 
     Notes
     -----
@@ -95,11 +96,11 @@ def _trials(
     best: Callable[[], int | None],
 ) -> Iterator[Trial]:
     """Yield what the steps find, one after the other; ``None`` where it is no better."""
+    if pins_clash(sections):
+        return
     codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
     for code in codes:
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
-        if found is None and best() is None:
-            return  # the pins clash, or there is no time
         yield Trial(f"canonical greedy {code}", found)
     terrain = terrain_of(sections)
     peaks: dict[str, int] = {}
