@@ -63,7 +63,7 @@ def improve(
     ------
     IntArray
         Offset of each buffer in units; each peak is below the one before. Nothing if pinned
-        buffers overlap, or if not even one canonical greedy was done in time.
+        buffers overlap, or if not even one greedy was done in time.
 
     Notes
     -----
@@ -71,8 +71,6 @@ def improve(
     deadline, for ever without one: they take turns among their orders, those whose dives were
     best more often, and among the capacities that they begin with. O(n + s) memory.
     """
-    if pins_clash(sections):
-        return
     load = int(sections.load.max(initial=0))
     best: int | None = None
 
@@ -98,6 +96,8 @@ def _trials(
     best: Callable[[], int | None],
 ) -> Iterator[Trial]:
     """Yield what the steps find, one after the other; ``None`` where it is no better."""
+    if pins_clash(sections):
+        return
     codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
     for code in codes:
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)

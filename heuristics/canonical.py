@@ -11,7 +11,8 @@ from memonger.heuristics.arena_boxes import boxes_of, lowest, pins_clash
 from memonger.problem import IntArray
 from memonger.stop import Deadline
 
-POPS_PER_BUFFER = 2000
+POPS_PER_BUFFER = 200
+LEAST_POPS = 5_000_000  # a second or so
 CHUNK = 50_000  # pops between two looks at the clock
 
 
@@ -35,8 +36,8 @@ def canonical_greedy(
     order
         Buffer indices: which of equal heads comes first.
     max_pops
-        Entries of the heap to look at before giving up; 2000 a buffer by default. Some orders of
-        some problems need very many.
+        Entries of the heap to look at before giving up; by default 200 a buffer, and 5 million
+        at least. Some orders of some problems need very many.
     below
         Give up when the peak cannot be below it, in units.
     deadline
@@ -72,7 +73,7 @@ def canonical_greedy(
     limit = np.iinfo(np.int64).max if below is None else below
     if int((offsets + sections.size).max(initial=0, where=offsets != FREE)) >= limit:
         return None
-    budget = POPS_PER_BUFFER * count if max_pops is None else max_pops
+    budget = max(LEAST_POPS, POPS_PER_BUFFER * count) if max_pops is None else max_pops
     while length:
         if pops >= budget or (deadline is not None and deadline.expired):
             return None

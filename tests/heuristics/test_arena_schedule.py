@@ -109,6 +109,14 @@ def test_every_step_is_reached(monkeypatch):
     assert any(name.startswith("dive") for name in names)
 
 
+def test_dives_help_out_when_no_greedy_gets_through(monkeypatch):
+    problem = staircase()
+    sections = sections_of(problem)
+    monkeypatch.setattr(arena_schedule, "canonical_greedy", lambda *_, **__: None)
+    offsets = next(improve(sections, Deadline(None)))
+    check(problem, sections, offsets)
+
+
 def test_deadline():
     sections = sections_of(staircase())
     assert list(improve(sections, Deadline(0.0))) == []
