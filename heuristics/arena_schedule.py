@@ -45,6 +45,8 @@ def improve(
     deadline: Deadline,
     seed: int = 0,
     report: Callable[[str, int], None] = unnoticed,
+    *,
+    greedy: bool = True,
 ) -> Iterator[IntArray]:
     """Yield better and better offsets until the peak is the load or the time is up.
 
@@ -58,6 +60,8 @@ def improve(
         Of the random choices.
     report
         Called with the name of the heuristic and the peak in units, before each is yielded.
+    greedy
+        Whether to begin with the canonical greedy; else with the dives.
 
     Yields
     ------
@@ -77,7 +81,7 @@ def improve(
     def known() -> int | None:
         return best
 
-    for name, offsets in _trials(sections, load, deadline, seed, known):
+    for name, offsets in _trials(sections, deadline, seed, known, greedy=greedy):
         if offsets is not None:
             peak = int((offsets + sections.size).max(initial=0))
             if best is None or peak < best:
@@ -90,23 +94,24 @@ def improve(
 
 def _trials(
     sections: Sections,
-    load: int,
     deadline: Deadline,
     seed: int,
     best: Callable[[], int | None],
+    *,
+    greedy: bool,
 ) -> Iterator[Trial]:
     """Yield what the steps find, one after the other; ``None`` where it is no better."""
     if pins_clash(sections):
         return
     codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
-    for code in codes:
+    for code in codes if greedy else ():
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
         yield Trial(f"canonical greedy {code}", found)
     terrain = terrain_of(sections)
     peaks: dict[str, int] = {}
     for code, retries in DIVES:
         found = dive(
-            sections, order(sections, code), load,
+            sections, order(sections, code), terrain.load,
             retries=retries, deadline=deadline, terrain=terrain,
         )  # fmt: skip
         if found is not None:

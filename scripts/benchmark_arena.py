@@ -31,10 +31,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from memonger.instances.arena_families import ARENA_FAMILIES as FAMILIES
-
 from memonger.errors import PlanError
 from memonger.graph.sections import sections_of
+from memonger.instances.arena_families import ARENA_FAMILIES as FAMILIES
 from memonger.instances.loading import load
 from memonger.net.io import write_atomically
 from memonger.plan import ArenaPlan

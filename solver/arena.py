@@ -60,7 +60,7 @@ def _dive(incumbent: ArenaIncumbent, part: Part) -> None:
     """Let the schedule of dives improve a part, as far as the time allows."""
     sections = incumbent.sections.subset(part.members)
     run = incumbent.run
-    for offsets in improve(sections, run.deadline, run.seed):
+    for offsets in improve(sections, run.deadline, run.seed, greedy=False):
         incumbent.offer_part(part, offsets, "dives")
         if incumbent.closed or incumbent.highest() is not part:
             return
