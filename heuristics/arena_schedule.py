@@ -47,6 +47,7 @@ def improve(
     report: Callable[[str, int], None] = unnoticed,
     *,
     greedy: bool = True,
+    dives: int | None = None,
 ) -> Iterator[IntArray]:
     """Yield better and better offsets until the peak is the load or the time is up.
 
@@ -62,6 +63,8 @@ def improve(
         Called with the name of the heuristic and the peak in units, before each is yielded.
     greedy
         Whether to begin with the canonical greedy; else with the dives.
+    dives
+        Segmented dives at most; by default as many as there is time for.
 
     Yields
     ------
@@ -71,9 +74,9 @@ def improve(
 
     Notes
     -----
-    First the canonical greedy in several orders, then dives, then segmented dives until the
-    deadline, for ever without one: they take turns among their orders, those whose dives were
-    best more often, and among the capacities that they begin with. O(n + s) memory.
+    First the canonical greedy in several orders, then dives, then segmented dives: they take turns
+    among their orders, those whose dives were best more often, and among the capacities that they
+    begin with. O(n + s) memory.
     """
     load = int(sections.load.max(initial=0))
     best: int | None = None
@@ -81,14 +84,17 @@ def improve(
     def known() -> int | None:
         return best
 
-    for name, offsets in _trials(sections, deadline, seed, known, greedy=greedy):
+    trials = _trials(sections, deadline, seed, known, greedy=greedy)
+    segmented = 0
+    for name, offsets in trials:
+        segmented += name.startswith("segmented")
         if offsets is not None:
             peak = int((offsets + sections.size).max(initial=0))
             if best is None or peak < best:
                 best = peak
                 report(name, peak)
                 yield offsets
-        if best == load or deadline.expired:
+        if best == load or deadline.expired or segmented == dives:
             return
 
 

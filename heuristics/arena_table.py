@@ -15,13 +15,12 @@ from memonger.heuristics.hill_climb import hill_climb
 from memonger.plan import ArenaPlan
 from memonger.problem import IntArray, Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun, Progress
-from memonger.stop import Deadline
 
 CLIMB_STEPS = 2000
 """Swaps of hill climbing where no time limit is given."""
 
-DIVE_SECONDS = 20.0
-"""For the schedule of dives where no time limit is given."""
+DIVES = 24
+"""Segmented dives where no time limit is given."""
 
 
 def arena_plan(problem: Problem, sections: Sections, offsets: IntArray) -> ArenaPlan:
@@ -63,8 +62,8 @@ def _climb(sections: Sections, run: ArenaRun) -> IntArray | None:
 
 
 def _dive(sections: Sections, run: ArenaRun) -> IntArray | None:
-    deadline = Deadline(DIVE_SECONDS) if run.deadline.seconds is None else run.deadline
-    return _last(sections, run, improve(sections, deadline, run.seed))
+    dives = DIVES if run.deadline.seconds is None else None
+    return _last(sections, run, improve(sections, run.deadline, run.seed, dives=dives))
 
 
 for _code, _words in (
