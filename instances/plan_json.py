@@ -129,7 +129,7 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(f"{source}: expected the format {FORMAT!r}")
-    if data.get("form") not in FORMS:
+    if data.get("form") not in list(FORMS):  # it may be anything
         raise InputError(
             f"{source}: 'form' is {shown(data.get('form'))}; known: {', '.join(FORMS)}"
         )
@@ -137,6 +137,9 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     for key in ("buffers", where, "objective", "bound", "status"):
         if key not in data:
             raise InputError(f"{source}: {key!r} is missing")
+    for key in ("alignments", "pinned"):
+        if where == "sharing" and data.get(key):
+            raise InputError(f"{source}: {key!r} is for plans of the form 'arena'")
     problem = _problem(data, source)
     for key in ("objective", "bound"):
         if type(data[key]) is not int:

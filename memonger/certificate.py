@@ -170,8 +170,12 @@ def check_certificate(
     PlanError
         If it proves less than is claimed.
     """
-    if certificate.kind not in kinds:
-        raise PlanError(f"a certificate of the kind {certificate.kind!r} proves nothing here")
+    parts: Sequence[Certificate] = (certificate,)
+    if isinstance(certificate, DeviceCertificate):  # whose kind is that of one of them
+        parts = tuple(certificate.parts.values())
+    for part in parts:
+        if part.kind not in kinds:
+            raise PlanError(f"a certificate of the kind {part.kind!r} proves nothing here")
     proven = certificate.bound(problem)
     if proven < claimed:
         raise PlanError(f"the certificate proves {proven} bytes, {claimed} are claimed")

@@ -4,25 +4,28 @@
     check_certificate.py [PROBLEM.json] PLAN.json
 
 Imports nothing of memonger, so that nobody has to trust it. Works out from a `memonger-plan/1` file
-(plain or .gz) alone whether the plan is valid (buffers that share memory are of one device and not
-live at once, or may be in place), what it costs, and what its certificate proves; with a problem,
-whether it is for that. Exit code 0 if all it claims holds, 3 if not, 2 if a file is malformed.
+(.gz or not) alone whether the plan is valid (nothing that is live at once shares memory or overlaps
+in the arena of a device), what it costs, and what its certificate proves; with a problem, whether
+it is for that. Exit code 0 if all it claims holds, 3 if not, 2 if a file is malformed.
 """
 
 import gzip
 import json
 import math
 import sys
-from bisect import bisect_left, insort
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, namedtuple
 from collections.abc import Iterator
 from itertools import accumulate, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-Buffer = tuple[int, int, int]  # size in bytes, start, end: live in [start, end)
-Buffers = dict[str, Buffer]
+KINDS = {"sharing": ("threshold", "lp-dual"), "arena": ("clique",)}  # form -> what proves a bound
+
+
+FIELDS = "name size start end device vectors alignment pin"  # live in [start, end)
+Buffer = namedtuple("Buffer", FIELDS, defaults=(1, None))
 
 
 class Refuted(Exception):
@@ -41,63 +44,86 @@ def integer(value: Any, what: str = "an entry of the certificate") -> int:  # no
     return value
 
 
-def read_buffers(plan: Json) -> Buffers:
-    """Return name -> buffer, checked."""
+def read_buffers(plan: Json, placed: Json) -> dict[str, Buffer]:
+    """Return name -> buffer, checked; and check that each is placed by a number."""
+    rows, keys = plan["buffers"], ("devices", "vector_time", "alignments", "pinned")
+    columns = where, vectors, alignments, pins = [plan.get(key, {}) for key in keys]
+    fine = placed.keys() == rows.keys() and all(c.keys() <= rows.keys() for c in columns)
+    fine &= len(vectors) in (0, len(rows)) and (plan["form"] == "arena" or not alignments | pins)
+    require(fine, "an entry for other buffers than are listed, or of another form", ValueError)
     buffers = {}
-    for name, entry in plan["buffers"].items():
-        size, start, end = (integer(value, f"buffer {name!r}") for value in entry)
-        require(size >= 0 and 0 <= start < end, f"impossible buffer {name!r}", ValueError)
-        buffers[name] = (size, start, end)
+    for name, row in rows.items():
+        step, pin, times = alignments.get(name, 1), pins.get(name, 0), vectors.get(name)
+        numbers = [integer(number, repr(name)) for number in (*row, step, pin, placed[name])]
+        fine = min(numbers) >= 0 and row[1] < row[2] and step > 0 and pin % step == 0
+        fine &= all(first <= last for first, last in zip(*times or (), strict=True))
+        require(fine, f"impossible buffer {name!r}", ValueError)
+        buffers[name] = Buffer(name, *row, where.get(name, ""), times, step, pins.get(name))
     return buffers
 
 
-def check_sharing(plan: Json, buffers: Buffers, given: Json) -> int:
+def check_sharing(plan: Json, buffers: dict[str, Buffer], given: Json) -> int:
     """Check that the plan is valid for the pairs in place and the rules given; return its cost."""
-    sharing, devices = plan["sharing"], plan.get("devices", {})
-    require(sharing.keys() == buffers.keys(), "other buffers are placed than listed", ValueError)
-    pairs = pairs_in_place(given, buffers)
-    require(not (pairs and plan.get("vector_time")), "pairs in place in vector time", ValueError)
-    groups: dict[int, list[str]] = {}
-    for name, number in sharing.items():
-        require(integer(number, f"{name!r}'s") >= 0, f"{name!r} is not placed", ValueError)
-        groups.setdefault(number, []).append(name)
+    sharing, pairs, groups = plan["sharing"], pairs_in_place(given, buffers), dict[int, Any]()
+    for buffer in sorted(buffers.values(), key=lambda buffer: buffer.start):
+        groups.setdefault(sharing[buffer.name], []).append(buffer)
     cost, used = 0, Counter[str]()  # of each device, the shared buffers that hold a byte
-    for names in groups.values():
-        require(len({devices.get(name, "") for name in names}) == 1, f"{names[0]!r}: two devices")
-        names.sort(key=lambda name: buffers[name][1])
-        for one, other in pairwise(names):
-            fine = (one, other) in pairs or over_before(plan, buffers, one, other)
-            require(fine, f"{one!r} and {other!r} conflict")
-        cost += max(buffers[name][0] for name in names)
-        used[devices.get(names[0], "")] += any(buffers[name][0] for name in names)
+    for members in groups.values():
+        for one, other in pairwise(members):
+            fine = (one.name, other.name) in pairs or over_before(one, other)
+            require(fine and one.device == other.device, f"{one.name!r}, {other.name!r} conflict")
+        cost += max(buffer.size for buffer in members)
+        used[members[0].device] += any(buffer.size for buffer in members)
     rules = given.get("rules") or {}
-    for key in ("together", "apart"):
-        for one, other in rules.get(key, []):
-            require((sharing[one] == sharing[other]) == (key == "together"), f"{one!r}: not {key}")
+    require(all(sharing[a] == sharing[b] for a, b in rules.get("together", [])), "not together")
+    require(all(sharing[a] != sharing[b] for a, b in rules.get("apart", [])), "not apart")
     most = rules.get("at_most")
     require(most is None or max([0, *used.values()]) <= integer(most), "too many shared buffers")
     return cost
 
 
-def pairs_in_place(given: Json, buffers: Buffers) -> set[tuple[str, str]]:
+def pairs_in_place(given: Json, buffers: dict[str, Buffer]) -> set[tuple[str, str]]:
     """Return the pairs of which the second may take over the memory of the first, checked."""
     pairs = {(taken, over) for taken, over in given.get("in_place") or []}
     for taken, over in pairs:  # it is written by the last operator that reads the first
-        (_, start, end), (_, begin, last) = buffers[taken], buffers[over]
-        require(start < begin == end - 1 and end < last, f"{over!r} in {taken!r}?", ValueError)
+        one, other = buffers[taken], buffers[over]
+        fine = one.start < other.start == one.end - 1 and one.end < other.end and not one.vectors
+        require(fine, f"{over!r} in {taken!r}?", ValueError)
     return pairs
 
 
-def over_before(plan: Json, buffers: Buffers, one: str, other: str) -> bool:
-    """Return whether one buffer is over before the other begins, in every component of time.
+def over_before(one: Buffer, other: Buffer) -> bool:
+    """Return whether one buffer is over before the other begins, in all components: transitive."""
+    if one.vectors is None or other.vectors is None:
+        return one.end <= other.start
+    return all(end <= start for end, start in zip(one.vectors[1], other.vectors[0], strict=True))
 
-    This is transitive: checking neighbours in time covers all pairs.
-    """
-    if not (vectors := plan.get("vector_time")):
-        return buffers[one][2] <= buffers[other][1]
-    for start, end in zip(*vectors[one], strict=True):  # else `over` would not be transitive
-        require(start <= end, f"{one!r} ends before it starts", ValueError)
-    return all(end <= start for end, start in zip(vectors[one][1], vectors[other][0], strict=True))
+
+def check_arena(plan: Json, buffers: dict[str, Buffer]) -> int:
+    """Check that the plan is valid in an arena for each device; return the bytes of all arenas."""
+    peaks, events, live = dict[str, int](), [], dict[str, list[Any]]()
+    for name, b in buffers.items():
+        at = plan["offsets"][name]
+        fine = at % b.alignment == 0 and b.pin in (None, at) and b.vectors is None
+        require(fine, f"{name!r} may not lie at {at}: alignment {b.alignment}, pin {b.pin}")
+        peaks[b.device] = max(peaks.get(b.device, 0), at + b.size)
+        events += [(b.start, 1, at, b), (b.end, 0, at, b)] if b.size else []
+    for _, begins, *entry, buffer in sorted(events):  # at one time ends come first
+        here = live.setdefault(buffer.device, [])  # sorted by offset: look at neighbours alone
+        at = bisect_left(here, (*entry, buffer))
+        here[at : at + 1 - begins] = [(*entry, buffer)] * begins
+        for (low, one), (high, other) in pairwise(here[max(0, at - 1) : at + 2]):
+            require(low + one.size <= high, f"{one.name!r} and {other.name!r} overlap while live")
+    return sum(peaks.values())
+
+
+def clique_bound(certificate: Json, buffers: list[Buffer]) -> int:
+    """Return the bytes of what is live at a time, rounded up to the alignment but for the top."""
+    time = integer(certificate["time"])
+    live = [b for b in buffers if b.size and b.start <= time < b.end]
+    step = math.gcd(*(b.alignment for b in live)) or 1
+    waste = [-b.size % step for b in live]
+    return sum(b.size for b in live) + sum(waste) - max(waste, default=0)
 
 
 def steps_of(values: list[int]) -> list[int]:
@@ -105,55 +131,42 @@ def steps_of(values: list[int]) -> list[int]:
     return [one - other for one, other in zip(values, [*values[1:], 0], strict=False)]
 
 
-def threshold_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
+def threshold_bound(certificate: Json, buffers: list[Buffer]) -> int:
     """Return the lower bound that a threshold certificate proves.
 
-    For each of its sizes w_1 > ... > w_D the certificate names a time. The n_k buffers of at least
-    w_k bytes that are live then (and conflict in vector time, if there is one) need n_k shared
-    buffers of at least w_k bytes, which cost sum_k (w_k - w_(k+1)) n_k or more, w_(D+1) = 0.
+    It names a time for each of some sizes w_1 > ... > w_D. The n_k buffers of at least w_k bytes
+    live then, in conflict with each other, need as many shared buffers of at least w_k: these cost
+    sum_k (w_k - w_(k+1)) n_k or more, w_(D+1) = 0.
     """
     witness = [(integer(size), integer(time)) for size, time in certificate["witness"]]
     steps = steps_of([size for size, _ in witness])
     require(all(step > 0 for step in steps), "the sizes of the certificate do not descend")
-    if plan.get("vector_time"):
-        for time, least in {time: size for size, time in witness}.items():  # the last, smallest
-            live = [n for n, b in buffers.items() if b[0] >= least and b[1] <= time < b[2]]
-            over = any(over_before(plan, buffers, *pair) for pair in permutations(live, 2))
-            require(not over, f"what is live at {time} does not conflict in vector time")
-    # A sweep through time: the sizes of the live buffers, sorted, are counted by bisection.
-    events = [(time, 2, size, step) for (size, time), step in zip(witness, steps, strict=True)]
-    for size, start, end in buffers.values():
-        events += [(end, 0, size, 0), (start, 1, size, 0)]
-    counted, total = list[int](), 0
-    for _, kind, size, step in sorted(events):
-        if kind == 0:
-            del counted[bisect_left(counted, size)]
-        elif kind == 1:
-            insort(counted, size)
-        else:
-            total += step * (len(counted) - bisect_left(counted, size))
-    return total
+    sizes = dict[int, list[int]]()  # of what is live at a time, ascending
+    for time, least in {time: size for size, time in witness}.items():  # the last, smallest
+        live = [b for b in buffers if b.size >= least and b.start <= time < b.end]
+        over = any(over_before(*pair) for pair in permutations([b for b in live if b.vectors], 2))
+        require(not over, f"what is live at {time} does not conflict in vector time")
+        sizes[time] = sorted(b.size for b in live)
+    counts = [len(sizes[time]) - bisect_left(sizes[time], size) for size, time in witness]
+    return sum(step * count for step, count in zip(steps, counts, strict=True))
 
 
-def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
+def price_bound(certificate: Json, buffers: list[Buffer]) -> int:
     """Return the lower bound that the prices of an "lp-dual" certificate prove.
 
-    Let a plan have N_c shared buffers of exactly w_c bytes, w_1 > ... > w_D the sizes: class c.
-    A buffer is in a class of at least its size, and never are more than N_c live in class c. So
-    with any prices y[c, q] >= 0 of class c at time q, in 1 / scale bytes, and their sums Y_c,
-
-        scale cost >= sum_c (scale w_c - Y_c) N_c + sum_buffers sum_{q while live} y[its class, q],
-
-    where a buffer pays at least what it would in its cheapest class. Let Y_c <= scale w_c; or, with
-    `below`, speak of plans that cost less alone. They keep to `limits`: where high_k buffers of at
-    least w_k are live, smaller ones find no room up to class k. Rents R_c >= Y_c may replace Y_c;
-    with v_c = scale w_c - R_c, M_k = N_1 + ... + N_k the first sum is sum_k (v_k - v_(k+1)) M_k.
+    Let a plan have N_c shared buffers of exactly w_c bytes, w_1 > ... > w_D the sizes: class c has
+    at most N_c live. With any prices y[c, q] >= 0 of class c at time q, in 1 / scale bytes, that
+    add up to Y_c <= scale w_c, and a buffer in the class of at least its size that asks for least,
+        scale cost >= sum_c (scale w_c - Y_c) N_c + sum_buffers sum_{q while live} y[its class, q].
+    With `below`, plans that cost less keep to `limits`: where high_k buffers of at least w_k are
+    live, smaller ones find no room up to class k. Rents R_c >= Y_c replace Y_c then: with
+    v_c = scale w_c - R_c, M_k = N_1 + ... + N_k the first sum is sum_k (v_k - v_(k+1)) M_k.
     """
-    require(not plan.get("vector_time"), "prices prove nothing in vector time")
-    live = [buffer for buffer in buffers.values() if buffer[0] > 0]
-    sizes = sorted({size for size, _, _ in live}, reverse=True)
     scale, below = integer(certificate["scale"]), certificate.get("below")
     require(scale > 0, "the scale is not positive")
+    require(not any(b.vectors for b in buffers), "prices prove nothing in vector time")
+    live = [(b.size, b.start, b.end) for b in buffers if b.size]
+    sizes = sorted({size for size, _, _ in live}, reverse=True)
     prices: dict[int, list[tuple[int, int]]] = {size: [] for size in sizes}
     for size, time, price in certificate["y"]:
         fine = integer(price) > 0 and 0 <= integer(time) < 2**62 and integer(size) in prices
@@ -165,8 +178,8 @@ def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
     if below is None:
         require(all(sums[w] <= scale * w for w in sizes), "prices that add up to above the size")
     else:
-        require(rents.keys() == sums.keys(), "a rent for an unknown size")
-        require(all(rents[w] >= sums[w] for w in sizes), "a rent below the sum of the prices")
+        fine = rents.keys() == sums.keys() and all(rents[w] >= sums[w] for w in sizes)
+        require(fine, "a rent for an unknown size, or below the sum of its prices")
         low, high = limits(live, sizes, integer(below))
         if low > high:
             return below
@@ -192,20 +205,17 @@ def price_bound(plan: Json, certificate: Json, buffers: Buffers) -> int:
     return proven if below is None else min(proven, below)
 
 
-def limits(live: list[Buffer], sizes: list[int], below: int) -> tuple[list[int], list[int]]:
-    """Return low_k <= M_k <= high_k for plans of less than `below` bytes; low > high: none.
-
-    M_k is no less than such buffers ever live at once, no more than all, and each costs its step.
-    """
+def limits(live: list[Any], sizes: list[int], below: int) -> tuple[list[int], list[int]]:
+    """Return low_k <= M_k <= high_k for plans of fewer bytes: live at once, and what they pay."""
     steps = steps_of(sizes)
     low = [max(counts.values()) for _, counts in live_counts(live, sizes)]
     slack = below - 1 - sum(step * n for step, n in zip(steps, low, strict=True))
-    most = [sum(buffer[0] >= size for buffer in live) for size in sizes]
+    most = [sum(own >= size for own, *_ in live) for size in sizes]
     high = [min(m, n + slack // step) for m, n, step in zip(most, low, steps, strict=True)]
     return low, list(accumulate(reversed(high), min))[::-1]
 
 
-def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
+def live_counts(live: list[Any], sizes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
     """Yield for each size, descending, time -> buffers of at least that size live then."""
     change = dict.fromkeys(sorted({time for _, *ends in live for time in ends}), 0)
     for size in sizes:
@@ -215,73 +225,61 @@ def live_counts(live: list[Buffer], sizes: list[int]) -> Iterator[tuple[int, dic
         yield size, dict(zip(change, accumulate(change.values()), strict=True))
 
 
-def certified_bound(plan: Json, certificate: Json, buffers: Buffers, given: Json) -> int:
-    """Return the bound that the plan's certificate proves, with the pairs that are given."""
+BOUNDS = {"clique": clique_bound, "threshold": threshold_bound, "lp-dual": price_bound}
+
+
+def certified_bound(certificate: Json, buffers: list[Buffer], form: str) -> int:
+    """Return the bound that a certificate proves for plans of a form."""
     require(certificate["format"] == "memonger-certificate/1", "unknown format", ValueError)
-    early = {taken for taken, _ in pairs_in_place(given, buffers)}  # count one operator less
-    buffers = {n: (size, start, end - (n in early)) for n, (size, start, end) in buffers.items()}
-    parts, devices, total = {"": certificate}, {}, 0
-    if certificate["kind"] == "by-device":  # devices never share: bounds add up
-        parts, devices = certificate["devices"], plan.get("devices", {})
+    parts = certificate["devices"] if certificate["kind"] == "by-device" else {None: certificate}
+    total = 0  # devices never share: bounds add up
     for device, part in parts.items():
-        own = {n: b for n, b in buffers.items() if devices.get(n, "") == device}
-        require(part["kind"] in ("threshold", "lp-dual"), "unknown kind", ValueError)
-        total += (price_bound if part["kind"] == "lp-dual" else threshold_bound)(plan, part, own)
+        error = Refuted if part["kind"] in BOUNDS else ValueError
+        require(part["kind"] in KINDS[form], f"{part['kind']!r} proves nothing here", error)
+        total += BOUNDS[part["kind"]](part, [b for b in buffers if device in (None, b.device)])
     return total
 
 
-def check_problem(problem: Json, plan: Json) -> None:
+def check_problem(problem: Json, plan: Json, buffers: dict[str, Buffer]) -> None:
     """Check that the plan is for this problem."""
     require(problem.get("format") == "memonger-problem/1", "unknown problem format", ValueError)
-    expected, none = {}, [None, None]
-    devices, vectors = plan.get("devices", {}), plan.get("vector_time", {})
+    expected = {}
     for entry in problem["buffers"]:
-        name, alignment = entry["name"], entry.get("alignment", 1)
-        expected[name] = [-(-entry["size"] // alignment) * alignment, entry["start"], entry["end"]]
-        require(devices.get(name, "") == entry.get("device", ""), f"{name!r} is on another device")
-        same = vectors.get(name, none) == [entry.get("vector_start"), entry.get("vector_end")]
-        require(same, f"{name!r} has other vector times in the problem")
-    require(expected == plan["buffers"], "the buffers of the plan are not those of the problem")
-
-
-def check_proof(plan: Json) -> None:
-    """Check that the proof that is named goes with the status and the certificate."""
-    proof, certificate = plan.get("proof"), plan.get("certificate")
-    kinds = ["cp-sat"] if plan["status"] == "optimal" else ["cp-sat", None]
-    if certificate is not None:  # of the weakest kind among those of the devices
-        parts = [part["kind"] for part in certificate.get("devices", {"": certificate}).values()]
-        kinds = [min(parts, key=("lp-dual", "threshold").index, default="threshold")]
-    require(proof in kinds, f"the proof {proof!r} does not go with the certificate")
+        name, size, step = entry["name"], entry["size"], entry.get("alignment", 1)
+        times = [entry[key] for key in ("vector_start", "vector_end") if key in entry] or None
+        live = (entry["start"], entry["end"], entry.get("device", ""), times)
+        arena = Buffer(name, size, *live, step, entry.get("offset"))
+        sharing = Buffer(name, -(-size // step) * step, *live)
+        expected[name] = sharing if plan["form"] == "sharing" else arena
+    require(expected == buffers, "the buffers of the plan are not those of the problem")
 
 
 def check(plan: Json, problem: Json | None = None) -> str:
     """Check everything; return what holds, in words."""
-    known = plan.get("format") == "memonger-plan/1" and plan.get("form") == "sharing"
-    known &= plan.get("proof") in (None, "cp-sat", "threshold", "lp-dual")
-    require(known, "unknown format, form or proof", ValueError)
-    buffers = read_buffers(plan)
+    proof, certificate = plan.get("proof"), plan.get("certificate")
+    known = plan["format"] == "memonger-plan/1" and proof in [None, "cp-sat", "search", *BOUNDS]
+    require(known and plan["form"] in KINDS, "unknown format, form or proof", ValueError)
+    sharing, given = plan["form"] == "sharing", plan if problem is None else problem
+    buffers = read_buffers(plan, plan["sharing" if sharing else "offsets"])
     if problem is not None:
-        check_problem(problem, plan)
-    cost = check_sharing(plan, buffers, plan)
-    check_sharing(plan, buffers, problem or plan)  # its pairs and rules may be others
-    objective, bound = (integer(plan[key], key) for key in ("objective", "bound"))
-    require(cost == objective, f"the plan costs {cost} bytes, {objective} are claimed")
-    require(plan["status"] in ("optimal", "feasible"), f"unknown status {plan['status']!r}")
-    fits = bound == cost or (bound < cost and plan["status"] == "feasible")
-    require(fits, f"{plan['status']!r} is claimed with the bound {bound} and the cost {cost}")
-    check_proof(plan)
-    if plan.get("certificate") is None:
+        check_problem(problem, plan, buffers)
+    early = {taken for taken, _ in pairs_in_place(given, buffers) if sharing}  # by one operator
+    for rules in (plan, given):  # the pairs and rules of a problem may be others
+        cost = check_sharing(plan, buffers, rules) if sharing else check_arena(plan, buffers)
+    objective, bound, status = integer(plan["objective"]), integer(plan["bound"]), plan["status"]
+    fits = {"optimal": bound == cost, "feasible": bound <= cost}.get(status, False)
+    require(fits and cost == objective, f"{cost} bytes, not {status} {objective}, bound {bound}")
+    if certificate is None:
+        fine = proof in ("cp-sat", "search") or (proof is None and status == "feasible")
+        require(fine, f"the proof {proof!r} is claimed without a certificate")
         return f"valid plan of {cost} bytes; the bound {bound} has no certificate"
-    proven = certified_bound(plan, plan["certificate"], buffers, problem or plan)
+    parts = certificate.get("devices", {"": certificate}).values()  # the weakest kind counts
+    kind = max((part["kind"] for part in parts), key=list(BOUNDS).index, default="threshold")
+    require(proof == kind, f"the proof {proof!r} does not go with the certificate")
+    counted = [b._replace(end=b.end - (b.name in early)) for b in buffers.values()]
+    proven = certified_bound(certificate, counted, plan["form"])
     require(proven >= bound, f"the certificate proves {proven} bytes, {bound} are claimed")
-    proof = "that no plan costs less" if proven == cost else f"a bound of {proven}"
-    return f"valid plan of {cost} bytes; the certificate proves {proof}"
-
-
-def read(path: str) -> Json:
-    """Read a JSON object from a file, plain or compressed."""
-    data = Path(path).read_bytes()
-    return json.loads(gzip.decompress(data) if path.endswith(".gz") else data)
+    return f"valid plan of {cost} bytes; the certificate proves that none costs below {proven}"
 
 
 def main(arguments: list[str]) -> None:
@@ -290,7 +288,9 @@ def main(arguments: list[str]) -> None:
         print(__doc__)
         sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
     try:
-        print(check(*map(read, reversed(arguments))))
+        read = [Path(name).read_bytes() for name in reversed(arguments)]
+        plain = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data for data in read)
+        print(check(*map(json.loads, plain)))
     except Exception as error:  # a claim that does not hold, or whatever malformed data lead to
         print(f"not valid: {type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(3 if isinstance(error, Refuted) else 2)

@@ -11,7 +11,6 @@ from memonger.cli.check import _same_buffers as same_buffers
 from memonger.cli.check import check_plan
 from memonger.errors import MemongerError, PlanError
 from memonger.instances.plan_json import plan_from_json
-from memonger.instances.problem_json import names_of
 
 PATH = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
 
@@ -39,7 +38,7 @@ def own_verdict(plan, problem):
     """Return whether memonger accepts a plan, JSON data, for a problem."""
     try:
         claimed = plan_from_json(plan)
-        same_buffers(problem, claimed.problem)
+        same_buffers(claimed.form.name, problem, claimed.problem)
         claimed = plan_for(problem, claimed)
         check_plan(claimed)
     except MemongerError:
@@ -49,19 +48,20 @@ def own_verdict(plan, problem):
 
 def stand_alone_bound(certificate, problem):
     """Return the bound that a certificate, JSON data, proves to the checker; ``None``: refused."""
-    plan = {
-        "devices": {b.name: b.device for b in problem.buffers},
-        "in_place": names_of(problem, problem.in_place),
-    }
-    if problem.vector_time is not None:
-        time = problem.vector_time
-        plan["vector_time"] = {
-            b.name: [time.start[i].tolist(), time.end[i].tolist()]
-            for i, b in enumerate(problem.buffers)
-        }
-    buffers = {b.name: (b.padded_size, b.start, b.end) for b in problem.buffers}
+    taken, time = {p for p, _ in problem.in_place}, problem.vector_time
+    buffers = [
+        CHECKER.Buffer(
+            b.name,
+            b.padded_size,
+            b.start,
+            b.end - (i in taken),
+            b.device,
+            None if time is None else [time.start[i].tolist(), time.end[i].tolist()],
+        )
+        for i, b in enumerate(problem.buffers)
+    ]
     try:
-        return CHECKER.certified_bound(plan, certificate, buffers, plan)
+        return CHECKER.certified_bound(certificate, buffers, "sharing")
     except Exception:  # its command line refuses whatever goes wrong
         return None
 

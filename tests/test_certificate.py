@@ -410,6 +410,7 @@ def test_stand_alone_checker_from_a_shell(tmp_path):
 
 THRESHOLD = {"format": "memonger-certificate/1", "kind": "threshold", "witness": [[8, 0], [4, 1]]}
 DEVICES = {"format": "memonger-certificate/1", "kind": "by-device", "devices": {"": THRESHOLD}}
+CLIQUE = {"format": "memonger-certificate/1", "kind": "clique", "time": 1}
 CLAIMS = [  # what is changed in a plan, and the exit code of both checkers
     ({}, 0),
     ({"certificate": DEVICES}, 0),
@@ -451,6 +452,12 @@ CLAIMS = [  # what is changed in a plan, and the exit code of both checkers
     ({"certificate": {**THRESHOLD, "witness": [[8, 9], [4, 1]]}}, 3),
     ({"format": "memonger-plan/2"}, 2),
     ({"form": "arena"}, 2),
+    ({"alignments": {"a": 4}}, 2),
+    ({"pinned": {"a": 0}}, 2),
+    ({"devices": {"x": "gpu"}}, 2),
+    ({"certificate": CLIQUE, "proof": "clique"}, 3),
+    ({"certificate": {**DEVICES, "devices": {"": THRESHOLD, "x": CLIQUE}}}, 3),
+    ({"certificate": None, "proof": "search"}, 0),
 ]
 
 
