@@ -12,7 +12,7 @@ from typing import Any
 from memonger.errors import InputError, ProblemError
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
 from memonger.instances.graph_json import Planned, problem_from_graph
-from memonger.instances.minimalloc_csv import problem_from_csv
+from memonger.instances.minimalloc_csv import hints_from_csv, problem_from_csv
 from memonger.instances.nets import NETS, BuiltNet, build
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile, plan_from_json
@@ -20,6 +20,7 @@ from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
 from memonger.net.io import parse_json, parse_net, read_bytes
 from memonger.net.netdef_pb2 import NetDef
+from memonger.plan import ArenaPlan
 from memonger.problem import Problem
 
 Loaded = NetDef | BuiltNet | Problem
@@ -72,13 +73,30 @@ def load(path: str | os.PathLike[str], planned: Planned | None = None) -> Loaded
         if kind == GRAPH_FORMAT:
             return problem_from_graph(data, name, planned)
         return _JSON_READERS[kind](data, name)
-    content = read_bytes(name)
     if name.endswith(".csv"):
-        try:
-            return problem_from_csv(content.decode("utf-8-sig"), name)
-        except UnicodeDecodeError:
-            raise ProblemError(f"{name}: not a text file") from None
-    return parse_net(content, name)
+        return problem_from_csv(_read_text(name), name)
+    return parse_net(read_bytes(name), name)
+
+
+def load_hints(path: str | os.PathLike[str], problem: Problem) -> ArenaPlan | None:
+    """Return the placement that a file hints at: a CSV of MiniMalloc, with all hints, that fit.
+
+    Parameters
+    ----------
+    path
+        The file that the problem is from.
+    problem
+        The problem, for which the hints must be valid.
+    """
+    name = os.fspath(path)
+    return hints_from_csv(_read_text(name), problem, name) if name.endswith(".csv") else None
+
+
+def _read_text(name: str) -> str:
+    try:
+        return read_bytes(name).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ProblemError(f"{name}: not a text file") from None
 
 
 def load_plan(path: str | os.PathLike[str]) -> PlanFile:

@@ -31,15 +31,16 @@ def check(
     static: options.Static = None,
     alignment: options.Alignment = 1,
     planned: options.Planned = None,
+    unpin: options.Unpin = False,
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
 ) -> int:
     """Check a plan and its certificate against a problem, or a rewritten net against its original.
 
-    Nothing that the plan claims is believed: the buffers are compared with those of FILE (for a
-    net give the same --shapes, --sizes, --static and --alignment as for the plan), validity and
-    cost are worked out anew, the certificate is added up. A plan checked alone is shown to be
-    consistent with the buffers that it lists itself.
+    Nothing that the plan claims is believed: the buffers are compared with those of FILE (give the
+    same --unpin, and for a net the same --shapes, --sizes, --static and --alignment, as for the
+    plan), validity and cost are worked out anew, the certificate is added up. A plan checked alone
+    is shown to be consistent with the buffers that it lists itself.
 
     For example:
 
@@ -54,6 +55,7 @@ def check(
     claimed = load_plan(file if plan is None else plan)
     if plan is not None:
         expected = options.problem_of(file, shapes, sizes, static, alignment, planned)
+        expected = options.without_pins(expected) if unpin else expected
         _same_buffers(claimed.form.name, expected, claimed.problem)
         claimed = _for(expected, claimed)
     report = check_plan(claimed)

@@ -78,6 +78,14 @@ Planned = Annotated[
 Alignment = Annotated[
     int, typer.Option("--alignment", min=1, help="Round sizes up to a multiple, in bytes.")
 ]
+Unpin = Annotated[
+    bool,
+    typer.Option(
+        "--unpin",
+        help="Drop the offsets that buffers are pinned to: a solution in MiniMalloc's CSV, read as "
+        "a problem, pins them all.",
+    ),
+]
 Algorithm = Annotated[
     str, typer.Option("--algorithm", help="`memonger info --algorithms` lists them.")
 ]
@@ -192,6 +200,11 @@ def problem_of(
         for buffer in loaded.buffers
     )
     return replace(loaded, buffers=buffers)
+
+
+def without_pins(problem: Problem) -> Problem:
+    """Return the problem with all buffers free to lie anywhere in their arenas."""
+    return replace(problem, buffers=tuple(replace(b, offset=None) for b in problem.buffers))
 
 
 def read_hint(path: Path, problem: Problem, form: str) -> SharingPlan | ArenaPlan:

@@ -22,7 +22,9 @@ from memonger.cli.console import (
     verdict,
 )
 from memonger.errors import InputError
+from memonger.instances.loading import load_hints
 from memonger.net.io import write_atomically
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.result import ArenaResult, Result
 
 
@@ -64,6 +66,7 @@ def solve(
             "--max-buffers", min=0, metavar="K", help="At most K shared buffers, on each device."
         ),
     ] = None,
+    unpin: options.Unpin = False,
     hint: options.Hint = None,
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
@@ -74,6 +77,9 @@ def solve(
     quiet: options.Quiet = False,
 ) -> int:
     """Find the cheapest plan of a problem and prove it.
+
+    In the arena form, the column `hint` of a MiniMalloc CSV is where the search starts, if it is a
+    valid placement of all buffers and there is no --hint.
 
     With --capacity: exit code 0 if the plan fits, 4 if it is proven that none does, 5 if neither
     is known.
@@ -89,6 +95,8 @@ def solve(
       memonger solve problem.json --hint plan.json --json-lines
 
       memonger solve A.1048576.csv --form arena --output plan.json
+
+      memonger solve solution.csv --form arena --unpin
     """
     from memonger.instances.plan_json import plan_to_json
     from memonger.solver.solve import solve as run
@@ -100,7 +108,13 @@ def solve(
         problem = replace(problem, rules=replace(problem.rules, at_most=max_buffers))
     if max_buffers is not None and form is Form.ARENA:
         raise InputError("--max-buffers is for --form sharing: an arena has none")
-    start = None if hint is None else options.read_hint(hint, problem, form.value)
+    if unpin:
+        problem = options.without_pins(problem)
+    start: SharingPlan | ArenaPlan | None = None
+    if hint is not None:
+        start = options.read_hint(hint, problem, form.value)
+    elif form is Form.ARENA:
+        start = load_hints(file, problem)
     options.check_target(output)
     options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)
     if output is not None:

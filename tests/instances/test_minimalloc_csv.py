@@ -1,12 +1,24 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memonger.errors import MemongerError, ProblemError
-from memonger.instances.minimalloc_csv import problem_from_csv, problem_to_csv
-from memonger.problem import Buffer, Problem
-from tests.strategies import problems
+from memonger.errors import MemongerError, PlanError, ProblemError
+from memonger.instances.minimalloc_csv import (
+    hints_from_csv,
+    plan_to_csv,
+    problem_from_csv,
+    problem_to_csv,
+)
+from memonger.plan import ArenaPlan
+from memonger.problem import Buffer, Problem, VectorTime
+from memonger.rules import Rules
+from memonger.solver.solve import solve
+from tests.strategies import arena_problems, problems
 
+EXTRA = "id,lower,upper,size,alignment,hint,gaps,offset\n"
 EXAMPLE = "id,lower,upper,size\nb1,0,3,4\nb2,3,9,4\n"
 
 
@@ -37,15 +49,27 @@ def test_names_are_quoted(name):
 @pytest.mark.parametrize(
     "text",
     [
-        "id,lower,upper,size,offset\nb1,0,3,4,0\nb2,3,9,4,0\n",
+        "id,lower,upper,size,offset\nb1,0,3,4,\nb2,3,9,4, \n",
+        "id,lower,upper,size,gaps,hint,alignment,kind\nb1,0,3,4,,,,x\nb2,3,9,4, ,-1,1,y\n",
         "size,upper,lower,id\n4,3,0,b1\n4,9,3,b2\n",
-        "buffer,start,end,size\nb1,0,3,4\nb2,3,9,4",
-        " ID , Begin,End, Size\n b1, 0, 3, 4\n\nb2 ,3 ,9 ,4\n",
+        "buffer,start,end,size\nb1,0,2,4\nb2,3,8,4",
+        "buffer_id,start,upper,size\nb1,0,3,4\nb2,3,9,4",
+        " ID , Begin,Upper, Size\n b1, 0, 3, 4\n\nb2 ,3 ,9 ,4\n",
         "id,lower,upper,size\r\nb1,0,3,4\r\nb2,3,9,4\r\n",
         '"id","lower","upper","size"\n"b1","0","3","4"\nb2,3,9,4\n',
         "id,lower,upper,size\rb1,0,3,4\rb2,3,9,4\r",
     ],
-    ids=["offset", "order", "synonyms", "white space", "crlf", "quotes", "cr"],
+    ids=[
+        "offset",
+        "empty cells",
+        "order",
+        "synonyms",
+        "buffer_id",
+        "white space",
+        "crlf",
+        "quotes",
+        "cr",
+    ],
 )
 def test_variants(text):
     try:
@@ -78,6 +102,19 @@ def test_no_buffers():
         (EXAMPLE + "b3,-1,2,3\n", "'b3'"),
         (EXAMPLE + "b1,1,2,3\n", "'b1' stands twice"),
         (EXAMPLE + ",1,2,3\n", "empty name"),
+        ("id,lower,upper,size,end\nb,0,1,4,1\n", "both 'end' and 'upper'"),
+        ("id,lower,start,upper,size\nb,0,0,1,4\n", "column 'lower' stands twice"),
+        ("id,lower,upper,size,hint,hint\nb,0,1,4,0,0\n", "column 'hint' stands twice"),
+        ("id,lower,end,size\nb,0,x,4\n", "row 2 ('b') has no integer for 'end'"),
+        ("id,lower,end,size\nb,0,-1,4\n", "'b' has the empty or negative live range [0, 0)"),
+        (EXTRA + "b,0,1,4,x,,,\n", "row 2 ('b') has no integer for 'alignment'"),
+        (EXTRA + "b,0,1,4,0,,,\n", "'b' has the alignment 0, below 1"),
+        (EXTRA + "b,0,1,4,,x,,\n", "row 2 ('b') has no integer for 'hint'"),
+        (EXTRA + "a,0,1,4,,,,\nb,0,9,4,,,2-4,\n", "row 3 ('b') has gaps"),
+        (EXTRA + "b,0,9,4,,,2-4@0:2 5-6,\n", "row 2 ('b') has gaps, which cannot be planned"),
+        (EXTRA + "b,0,1,4,,,,x\n", "row 2 ('b') has no integer for 'offset'"),
+        (EXTRA + "b,0,1,4,,,,-1\n", "'b' cannot be pinned to -1"),
+        (EXTRA + "b,0,1,4,4,,,6\n", "'b' cannot be pinned to 6"),
         (EXAMPLE + f"b3,1,2,{2**62}\n", "2^62"),
         (EXAMPLE + f"b3,1,2,{'9' * 5000}\n", "row 4"),
     ],
@@ -120,3 +157,92 @@ def test_any_text_is_a_problem_or_an_error_of_ours(text):
     except MemongerError:
         return
     assert len(problem) >= 0
+
+
+@given(arena_problems())
+def test_problems_keep_their_alignments_and_pins(problem):
+    text = problem_to_csv(problem)
+    assert problem_from_csv(text).buffers == problem.buffers
+    header = text.splitlines()[0]
+    assert ("alignment" in header) == any(b.alignment > 1 for b in problem.buffers)
+    assert ("offset" in header) == any(b.offset is not None for b in problem.buffers)
+
+
+@given(arena_problems())
+def test_a_solution_read_as_a_problem_pins_all(problem):
+    plan = solve(problem, form="arena", workers=1).plan
+    if plan is None:
+        return
+    pinned = problem_from_csv(plan_to_csv(problem, plan))
+    assert [b.offset for b in pinned.buffers] == list(plan.offsets)
+    assert [replace(b, offset=None) for b in pinned.buffers] == [
+        replace(b, offset=None) for b in problem.buffers
+    ]
+    assert solve(pinned, form="arena", workers=1).plan == plan
+
+
+def test_a_solution_as_minimalloc_writes_it():
+    plan = ArenaPlan((0, 4))
+    assert plan_to_csv(problem_from_csv(EXAMPLE), plan) == (
+        "id,lower,upper,size,offset\nb1,0,3,4,0\nb2,3,9,4,4\n"
+    )
+    aligned = problem_from_csv("id,lower,upper,size,alignment\nb1,0,3,4,4\nb2,3,9,4,\n")
+    assert plan_to_csv(aligned, plan) == (
+        "id,lower,upper,size,alignment,offset\nb1,0,3,4,4,0\nb2,3,9,4,1,4\n"
+    )
+
+
+def test_a_plan_that_is_not_valid_is_not_written():
+    both = Problem((Buffer("a", 4, 0, 2), Buffer("b", 4, 1, 3)))
+    with pytest.raises(PlanError, match="overlap"):
+        plan_to_csv(both, ArenaPlan((0, 2)))
+
+
+PAIR = (Buffer("a", 4, 0, 2), Buffer("b", 4, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("problem", "what"),
+    [
+        (Problem((PAIR[0], replace(PAIR[1], device="x"))), "several devices"),
+        (Problem(PAIR, in_place=((0, 1),)), "in-place pairs"),
+        (Problem(PAIR, rules=Rules(at_most=1)), "rules"),
+        (
+            Problem(PAIR, vector_time=VectorTime(np.array([[0], [0]]), np.array([[1], [1]]))),
+            "nets that run in parallel",
+        ),
+    ],
+)
+def test_what_the_format_has_no_room_for(problem, what):
+    with pytest.raises(ProblemError, match=what):
+        problem_to_csv(problem)
+    if what == "several devices":
+        with pytest.raises(ProblemError, match=what):
+            plan_to_csv(problem, ArenaPlan((0, 0)))
+
+
+HINTED = "id,lower,upper,size,alignment,hint\nb1,0,3,4,2,{}\nb2,2,9,4,1,{}\n"
+
+
+@pytest.mark.parametrize(
+    ("cells", "offsets"),
+    [
+        (("4", "0"), (4, 0)),
+        (("0", "5"), (0, 5)),
+        (("0", ""), None),
+        (("0", "-1"), None),
+        (("", ""), None),
+        (("0", "3"), None),
+        (("5", "0"), None),
+    ],
+)
+def test_hints_are_taken_together_or_not_at_all(cells, offsets):
+    text = HINTED.format(*cells)
+    plan = hints_from_csv(text, problem_from_csv(text))
+    assert plan == (None if offsets is None else ArenaPlan(offsets))
+
+
+def test_no_hints():
+    problem = problem_from_csv(EXAMPLE)
+    assert hints_from_csv(EXAMPLE, problem) is None
+    assert hints_from_csv(HINTED.format(0, 4), Problem(())) is None
