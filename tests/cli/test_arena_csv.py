@@ -72,7 +72,7 @@ def test_a_hint_of_the_command_line_comes_first(memonger, folder, hints):
 def test_hints_that_an_alignment_makes_invalid_are_left(memonger, folder, hints):
     (folder / "p.csv").write_text(HINTED.format("0"))
     arguments = ("solve", "p.csv", "--form", "arena", "--alignment", "16", "--json")
-    assert memonger(*arguments).dataobjective"] == 20
+    assert memonger(*arguments).data["objective"] == 20
     assert hints == [None]
 
 
