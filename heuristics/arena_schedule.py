@@ -18,7 +18,7 @@ from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented
 from memonger.problem import IntArray
 from memonger.stop import Deadline
 
-GREEDY_ORDERS = ("A", "Zl", "TWA", "TC", "B", "TB", "TZ", "CZ", "WTZ", "UZ", "lZ")
+GREEDY_ORDERS = ("A", "Zl", "TB", "TZ", "TWA", "TC", "B", "CZ", "WTZ", "UZ", "lZ")
 MANY = 3_000
 """From so many buffers on only the first four of the orders are tried: dives are worth more."""
 DIVES = (("TWA", 8), ("Zl", 8), ("A", 8), ("TC", 40), ("TWA", 40))
@@ -139,8 +139,8 @@ def _segmented(
     # The best order every second time, the next one every fourth time, and so on.
     turns = [code for last in range(len(codes)) for code in codes[: last + 1]]
     for number, code in enumerate(itertools.cycle(turns)):
-        target = int(terrain.load * (1 + TARGETS[_mixed(number) % len(TARGETS)]))
         known = best()
+        target = int(terrain.load * (1 + TARGETS[_mixed(number) % len(TARGETS)]))
         if known is not None and target >= known:
             target = terrain.load
         stretches = STRETCHES[number % len(STRETCHES)]
