@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run
+from memonger.solver.completion import complete
 from memonger.solver.constrained import solve_with_rules
 from memonger.solver.core import Core
 from memonger.solver.in_place import search_in_place
@@ -51,6 +52,8 @@ def _close(incumbent: Incumbent) -> None:
     if incumbent.problem.in_place:
         search_in_place(incumbent, core)
     else:
+        if relaxation is not None:
+            complete(incumbent, core, relaxation)
         search(incumbent, core, relaxation)
     polish(incumbent)
 
