@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 import memonger
 from memonger.cli.check import check
+from memonger.cli.convert import convert
 from memonger.cli.info import info
 from memonger.cli.optimize import optimize
 from memonger.cli.show import show
@@ -32,7 +33,7 @@ app = typer.Typer(
     not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
-for command in (optimize, solve, check, info, show):
+for command in (optimize, solve, check, convert, info, show):
     app.command()(command)
 
 

@@ -11,7 +11,7 @@ from memonger.cli import console, main, options, start
 from memonger.cli.options import duration
 from memonger.registry import Progress
 
-COMMANDS = ("optimize", "solve", "check", "info", "show")
+COMMANDS = ("optimize", "solve", "check", "convert", "info", "show")
 
 
 def shell(*arguments, **options):
@@ -71,6 +71,9 @@ def test_no_command_at_all(memonger):
         ("optimize", "mlp", "--algorithm", "best"),
         ("optimize", "mlp", "more"),
         ("solve", "mlp", "--form", "pile"),
+        ("convert",),
+        ("convert", "mlp"),
+        ("convert", "mlp", "x.txt"),
         ("solve", "mlp", "--capacity", "-1"),
         ("solve", "mlp", "--algorithm", "best"),
         ("solve",),
