@@ -2,7 +2,8 @@
 """Measure the arena form beside its best peers, set by set.
 
     benchmark_arena.py [--minimalloc DIR...] [--graphs DIR...] [--traces DIR...]
-        [--families [N...]] [--repeat 5] [--time-limit 60] [-o docs/benchmarks/arena.md]
+        [--families [N...]] [--only GLOB] [--repeat 5] [--time-limit 60]
+        [-o docs/benchmarks/arena.md]
 
 The peers come with the extra `peers`: SuperMalloc of omnimalloc with 12 threads (with fewer it
 asks for the load bound later), with its default, and omnimalloc's own default allocator. Without
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -145,19 +147,19 @@ def measure(source: str, program: str, seconds: float, repeat: int) -> dict[str,
     }
 
 
-def recorded(key: dict[str, Any]) -> dict[str, Any] | None:
+def recorded(records: Path, key: dict[str, Any]) -> dict[str, Any] | None:
     """Return what was measured before under a key."""
-    if RECORDS.exists():
-        for line in RECORDS.read_text(encoding="utf-8").splitlines():
+    if records.exists():
+        for line in records.read_text(encoding="utf-8").splitlines():
             record: dict[str, Any] = json.loads(line)
             if all(record.get(name) == value for name, value in key.items()):
                 return record
     return None
 
 
-def run(key: dict[str, Any]) -> dict[str, Any]:
+def run(records: Path, key: dict[str, Any]) -> dict[str, Any]:
     """Measure in a process of its own, unless that was done before."""
-    known = recorded(key)
+    known = recorded(records, key)
     if known is not None:
         return known
     command = [sys.executable, __file__, "--measure", json.dumps(key)]
@@ -166,8 +168,8 @@ def run(key: dict[str, Any]) -> dict[str, Any]:
     if ended.returncode == 0:
         found = json.loads(ended.stdout.splitlines()[-1])
     record = {**key, **found}
-    RECORDS.parent.mkdir(exist_ok=True)
-    with RECORDS.open("a", encoding="utf-8") as file:
+    records.parent.mkdir(exist_ok=True)
+    with records.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     return record
 
@@ -202,7 +204,7 @@ def lines_of(rows: dict[tuple[str, str], dict[str, Any]], seconds: float) -> Ite
         yield f"| --- | ---: | ---: |{' ---: | ---: |' * len(PROGRAMS)}"
         for (group, source), found in rows.items():
             if group == name:
-                first = found["memonger"]
+                first = next(iter(found.values()))
                 cells = [cell for p in PROGRAMS for cell in cells_of(found.get(p))]
                 label = Path(source).name.split(".")[0].removeprefix("family:")
                 yield (
@@ -228,10 +230,12 @@ def main() -> None:
     for name in ("minimalloc", "graphs", "traces"):
         parser.add_argument(f"--{name}", nargs="+", default=[], metavar="DIR")
     parser.add_argument("--families", nargs="*", type=int, metavar="N")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="problems of these names")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--time-limit", type=float, default=60.0)
     parser.add_argument("--program", action="append", choices=PROGRAMS)
     parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--records", type=Path, default=RECORDS)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -246,10 +250,12 @@ def main() -> None:
         options.families = [100, 1000]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for name, source in sources(options):
+        if not fnmatch(Path(source).name, options.only):
+            continue
         rows[name, source] = {}
         for program in chosen:
             key = {"source": source, "program": program, "repeat": options.repeat}
-            record = run({**key, "time_limit": options.time_limit})
+            record = run(options.records, {**key, "time_limit": options.time_limit})
             rows[name, source][program] = record
             print(name, source, program, *cells_of(record), file=sys.stderr, flush=True)
     report = "\n".join(lines_of(rows, options.time_limit)) + "\n"

@@ -116,3 +116,24 @@ def test_what_is_benchmarked(load):
     assert script.exponent(rows, [5000, 20000]) == "n^1.0"
     table = script.markdown({("compute_ranges", "chain"): rows}, [5000, 20000], 60.0)
     assert "| compute_ranges | chain | 1.00 | 4.00 | n^1.0 | 7 |" in table
+
+
+def test_the_arena_benchmark_records_and_reports(load, tmp_path, monkeypatch, capsys):
+    script = load("benchmark_arena")
+    records, report = tmp_path / "records.jsonl", tmp_path / "arena.md"
+    arguments = ["--families", "24", "--only", "family:guillotine*", "--program", "memonger"]
+    arguments += ["--repeat", "2", "--time-limit", "30"]
+    monkeypatch.setattr(
+        "sys.argv", ["benchmark_arena.py", *arguments, "--records", str(records), "-o", str(report)]
+    )
+    script.main()
+    first = records.read_text()
+    assert first.count("\n") == 1
+    assert "| guillotine:24:0 | 24 |" in report.read_text()
+    assert "| 0 * |" in report.read_text()
+    script.main()  # what is recorded is not measured again
+    assert records.read_text() == first
+    broken = {"source": "x", "error": "killed"}
+    assert script.cells_of(broken) == ("failed", "-")
+    assert script.cells_of(None) == ("-", "-")
+    capsys.readouterr()
