@@ -11,6 +11,7 @@ from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.arena_race import Race
+from memonger.solver.peeling import peel
 from memonger.solver.placement_search import MAX_BUFFERS
 
 FIRST_ORDERS = ("A", "Zl", "TWA", "TC", "B", "U")
@@ -35,10 +36,12 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         _greedy(incumbent)
         while not (incumbent.closed or run.deadline.expired):
             part = incumbent.highest()
-            if len(part.members) > MAX_BUFFERS:
+            lower = max(part.lower, incumbent.bound)
+            peeled = peel(sections.subset(part.members), lower)
+            if len(peeled.kept) > MAX_BUFFERS:
                 _dive(incumbent, part)
                 break
-            Race(incumbent, part).run()
+            Race(incumbent, part, peeled).run()
     except KeyboardInterrupt:
         run.deadline.stop()
     return incumbent.outcome()

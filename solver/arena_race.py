@@ -16,13 +16,15 @@ from memonger.result import Proof
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.background import Background
 from memonger.solver.no_overlap import decide
+from memonger.solver.peeling import Peeled
 from memonger.solver.placement_kernel import FITS, FULL
 from memonger.solver.placement_search import PlacementSearch
 from memonger.solver.windows import windows
 from memonger.stop import Deadline
 
-FIRST_NODES = 60_000
-"""Nodes for the question whether the bound is met, before anything else is tried."""
+FIRST_NODES = 20_000
+"""Nodes for the question whether the bound is met, before anything else is tried; in large
+components one round of the schedule."""
 
 STEP_NODES = 20_000
 """Nodes of the first descents; they double when no step down is found any more."""
@@ -38,11 +40,14 @@ EFFORT = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """What was found out: a bound in units, or a placement, or nothing but how long it took."""
+    """What was found out: a bound in units, or a placement, or nothing but how long it took.
 
+    ``proof``: what found it, the search or CP-SAT.
+    """
+
+    proof: Proof
     lower: int = 0
     offsets: IntArray | None = None
-    proof: Proof = Proof.CP_SAT
     seconds: float = 0.0
 
 
@@ -79,21 +84,22 @@ class Refuter:
             search = PlacementSearch(window, self._seed, table_bits=16)
             verdict = FULL
             while verdict == FULL and self.lower < self.upper:
-                verdict = search.fits(self.lower, deadline, WINDOW_NODES)
-                seconds = 0.0
+                capacity = self.lower  # it may rise meanwhile: what was asked is what is proven
+                verdict = search.fits(capacity, deadline, WINDOW_NODES)
+                proof, seconds = Proof.SEARCH, 0.0
                 if verdict not in (FITS, FULL):
                     found = decide(
                         window,
-                        self.lower,
+                        capacity,
                         deadline=deadline,
                         seed=self._seed,
                         effort=effort,
                         halted=halted,
                     )
-                    verdict, seconds = found.verdict, found.seconds
-                if verdict == FULL:
-                    self.lower += 1
-                yield Found(self.lower if verdict == FULL else 0, seconds=seconds)
+                    proof, verdict, seconds = Proof.CP_SAT, found.verdict, found.seconds
+                lower = capacity + 1 if verdict == FULL else 0
+                self.lower = max(self.lower, lower)
+                yield Found(proof, lower, seconds=seconds)
 
     def _by_all(
         self, effort: float, deadline: Deadline, halted: Callable[[], bool]
@@ -113,12 +119,12 @@ class Refuter:
             if found.verdict == FULL:
                 self.lower = max(self.lower, capacity + 1)
                 step *= 2
-                yield Found(self.lower, seconds=found.seconds)
+                yield Found(Proof.CP_SAT, capacity + 1, seconds=found.seconds)
             elif found.verdict == FITS:
                 step = 1
-                yield Found(offsets=found.offsets, seconds=found.seconds)
+                yield Found(Proof.CP_SAT, offsets=found.offsets, seconds=found.seconds)
             else:
-                yield Found(seconds=found.seconds)
+                yield Found(Proof.CP_SAT, seconds=found.seconds)
                 if step == 1:
                     return
                 step = 1
@@ -145,31 +151,33 @@ class Descent:
         capacity = max(lower, upper - self._step)
         verdict = self.search.fits(capacity, deadline, self._nodes)
         if verdict == FULL:
-            return Found(lower=capacity + 1, proof=Proof.SEARCH)
+            return Found(Proof.SEARCH, capacity + 1)
         if verdict == FITS:
             self._step *= 2
-            return Found(offsets=self.search.offsets)
+            return Found(Proof.SEARCH, offsets=self.search.offsets)
         if self._step == 1:
             self._nodes *= 2
         self._step = 1
-        return Found()
+        return Found(Proof.SEARCH)
 
 
 class Race:
     """Closes the gap of one component, as far as the time allows.
 
-    With one worker search and refutation take turns, and nothing but the seed decides what is
-    found. Else the first worker searches, the second one refutes, and searches with another seed
-    while nothing is refuted; all others search.
+    It works on what is left when buffers that always fit are peeled off. With one worker search
+    and refutation take turns, and nothing but the seed decides what is found. Else the first worker
+    searches, the second one refutes, and searches with another seed while nothing is refuted; all
+    others search.
     """
 
-    def __init__(self, incumbent: ArenaIncumbent, part: Part) -> None:
+    def __init__(self, incumbent: ArenaIncumbent, part: Part, peeled: Peeled) -> None:
         run = incumbent.run
         self.incumbent = incumbent
         self.part = part
-        self.sections = incumbent.sections.subset(part.members)
+        self.peeled = peeled
+        self.sections = peeled.core
         self.descent = Descent(self.sections, run.seed)
-        self.descent.search.offsets = incumbent.offsets[part.members]
+        self.descent.search.offsets = incumbent.offsets[part.members][peeled.kept]
         self.refuter = Refuter(self.sections, part.lower, part.upper, run.seed)
 
     @property
@@ -196,11 +204,12 @@ class Race:
         for capacity in goals:
             if not self.over:
                 search = self.descent.search
-                verdict = search.fits(capacity, self.incumbent.run.deadline, FIRST_NODES)
+                nodes = max(FIRST_NODES, 75 * len(self.sections))
+                verdict = search.fits(capacity, self.incumbent.run.deadline, nodes)
                 if verdict == FITS:
-                    self.take(Found(offsets=search.offsets))
+                    self.take(Found(Proof.SEARCH, offsets=search.offsets))
                 elif verdict == FULL:
-                    self.take(Found(lower=capacity + 1, proof=Proof.SEARCH))
+                    self.take(Found(Proof.SEARCH, capacity + 1))
         if self.incumbent.run.workers == 1:
             self._in_turns()
         else:
@@ -230,7 +239,7 @@ class Race:
         self.incumbent.solve_seconds += found.seconds
         if found.offsets is not None:
             source = "cp-sat" if found.proof is Proof.CP_SAT else "search"
-            self.incumbent.offer_part(self.part, found.offsets, source)
+            self.incumbent.offer_part(self.part, self.peeled.whole(found.offsets), source)
         if found.lower:
             self.incumbent.prove(self.part, found.lower, found.proof)
         self.refuter.lower = max(self.refuter.lower, self.part.lower)

@@ -12,9 +12,13 @@ from memonger.graph.sections import sections_of
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.result import Proof, Status
+from memonger.solver import arena_race
 from memonger.solver.arena_incumbent import stacked
+from memonger.solver.no_overlap import Decision
+from memonger.solver.placement_kernel import FULL, GAVE_UP
 from memonger.solver.solve import solve
 from memonger.solver.windows import clip, windows
+from memonger.stop import Deadline
 from memonger.verify import verify_arena
 from tests.oracles import smallest_peak
 from tests.solver.test_placement import churn
@@ -184,3 +188,21 @@ def test_a_shuffled_tiling_is_closed():
     buffers = tuple(Buffer(f"b{i}", high - low, a, b) for i, (a, b, low, high) in enumerate(pieces))
     result = solve(Problem(buffers), form="arena", time_limit=60)
     assert (result.objective, result.status) == (64, Status.OPTIMAL)
+
+
+def test_a_bound_that_rises_meanwhile_proves_no_more_than_was_asked(monkeypatch):
+    """Another thread may raise the bound while a question is open."""
+    sections = sections_of(churn(5, 60))
+    refuter = arena_race.Refuter(sections, 24, 40, 0)
+    asked = []
+
+    def decided(window, capacity, **_):
+        asked.append(capacity)
+        refuter.lower = 35  # by the other thread
+        return Decision(FULL)
+
+    monkeypatch.setattr(arena_race, "decide", decided)
+    monkeypatch.setattr(arena_race.PlacementSearch, "fits", lambda *_: GAVE_UP)
+    findings = refuter.findings(Deadline(None), lambda: False)
+    assert next(findings).lower == asked[0] + 1 == 25
+    assert refuter.lower == 35
