@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.graph.sections import Sections
-from memonger.problem import IntArray
+from memonger.problem import IntArray, VectorArray
 
 MAX_ENTRIES = 1 << 23
 """Entries of a stack whose worst case is quadratic; a search that needs more gives up."""
@@ -47,14 +47,14 @@ class Board(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where a search stands; all arrays of int64 but ``flag`` (int8) and ``weight`` (float64)."""
+    """Where a search stands; arrays of int64 but ``flag``, ``total`` (int32 or 64), ``weight``."""
 
     head: IntArray  # lowest offset that the placed buffers leave to each buffer
     mark: IntArray  # head at which a buffer was tried in vain, or -1
     flag: npt.NDArray[np.int8]
     raised: IntArray  # bound on the offset: the head, or above it for postponed buffers
     offset: IntArray
-    total: IntArray  # per section: scratch
+    total: VectorArray  # per section: scratch
     reach: IntArray  # per section: how high the unplaced buffers reach at least
     crossing: IntArray  # unplaced buffers that are live in sections s and s + 1
     frames: IntArray
@@ -98,6 +98,10 @@ def board_of(sections: Sections) -> Board:
 def state_of(sections: Sections, board: Board, *, table_bits: int = 23) -> State:
     """Return the state of a search that has not begun."""
     count = len(sections)
+    # Half as wide numbers where they suffice: twice as many are added at once.
+    total: VectorArray = np.zeros(sections.num_sections + 1, dtype=np.int32)
+    if int(sections.load.max(initial=0)) >= 2**31:
+        total = total.astype(np.int64)
     stack = min(count * (count + 2) + 2, MAX_ENTRIES)
 
     def zeros(*shape: int) -> IntArray:
@@ -109,7 +113,7 @@ def state_of(sections: Sections, board: Board, *, table_bits: int = 23) -> State
         flag=np.zeros(count, dtype=np.int8),
         raised=zeros(count),
         offset=zeros(count),
-        total=zeros(sections.num_sections + 1),
+        total=total,
         reach=zeros(sections.num_sections + 1),
         crossing=zeros(sections.num_sections + 1),
         frames=zeros(2 * count + 4, FRAME_FIELDS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from memonger.problem import IntArray
+from memonger.problem import IntArray, VectorArray
 from memonger.solver.placement import (
     HIGH,
     LEFT,
@@ -82,18 +82,29 @@ def sections_fit(
         reach[s] = 0
     for p in range(low, low + count):
         j = state.pool[p]
-        size, bound = board.size[j], state.raised[j]  # in registers for the loop
-        highest = 0
-        for s in range(board.begin[j], board.end[j]):
-            here = total[s] + size
-            total[s] = here
-            highest = max(highest, here)
-            if by_reach:
-                reach[s] = max(reach[s], here + bound)
+        bound = state.raised[j]
+        part = total[board.begin[j] : board.end[j]]
+        highest = _add(part, board.size[j])
+        if by_reach:
+            for s in range(len(part)):
+                at_s = board.begin[j] + s
+                reach[at_s] = max(reach[at_s], part[s] + bound)
         if bound + highest > capacity:
             state.weight[j] += 1.0
             return False
     return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(part: VectorArray, size: int) -> int:
+    """Add a size in some sections; return the largest sum. Most of the time of a search."""
+    for s in range(len(part)):
+        part[s] += size
+    highest = part[0]
+    for s in range(1, len(part)):
+        if part[s] > highest:
+            highest = part[s]
+    return int(highest)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -127,7 +138,7 @@ def _hash(state: State, low: int, count: int) -> int:
     return int(found >> np.uint64(1))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _value(state: State, j: int) -> int:
     return int(2 * state.head[j] + (state.mark[j] == state.head[j]))
 

@@ -125,3 +125,33 @@ def test_twins_are_the_same_but_for_their_number():
     twin = board_of(sections_of(problem)).twin.tolist()
     assert twin[0] == twin[1]
     assert len({*twin}) == 2  # alignment 2 says nothing where all sizes are multiples of 4
+
+
+@given(arena_problems(min_size=1), st.integers(0, 3))
+def test_large_numbers_are_as_good_as_small_ones(problem, seed):
+    best = smallest_peak(problem)
+    if best is None:
+        return
+    scale = 2**45 + 1
+    large = Problem(
+        tuple(
+            Buffer(
+                b.name,
+                b.size * scale,
+                b.start,
+                b.end,
+                b.alignment,
+                "",
+                None if b.offset is None else b.offset * scale,
+            )
+            for b in problem.buffers
+        )
+        # another size so that the unit is one byte
+        + (Buffer("one", 1, 99, 100),)
+    )
+    keys = np.random.default_rng(seed).random((2, len(large)))
+    found, plan, _ = search(large, best * scale, keys=keys)
+    assert found == FITS
+    assert verify_arena(large, plan) <= best * scale
+    if all(b.alignment == 1 for b in problem.buffers):
+        assert search(large, best * scale - 1, keys=keys)[0] == FULL
