@@ -133,22 +133,14 @@ def test_large_numbers_are_as_good_as_small_ones(problem, seed):
     if best is None:
         return
     scale = 2**45 + 1
-    large = Problem(
-        tuple(
-            Buffer(
-                b.name,
-                b.size * scale,
-                b.start,
-                b.end,
-                b.alignment,
-                "",
-                None if b.offset is None else b.offset * scale,
-            )
-            for b in problem.buffers
-        )
-        # another size so that the unit is one byte
-        + (Buffer("one", 1, 99, 100),)
-    )
+
+    def scaled(buffer):
+        offset = None if buffer.offset is None else buffer.offset * scale
+        size = buffer.size * scale
+        return Buffer(buffer.name, size, buffer.start, buffer.end, buffer.alignment, "", offset)
+
+    one = Buffer("one", 1, 99, 100)  # so that the unit is a byte
+    large = Problem((*map(scaled, problem.buffers), one))
     keys = np.random.default_rng(seed).random((2, len(large)))
     found, plan, _ = search(large, best * scale, keys=keys)
     assert found == FITS
