@@ -12,7 +12,7 @@ from memonger.graph.sections import sections_of
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.result import Proof, Status
-from memonger.solver import arena_race
+from memonger.solver import arena_refuter
 from memonger.solver.arena_incumbent import stacked
 from memonger.solver.no_overlap import Decision
 from memonger.solver.placement_kernel import FULL, GAVE_UP
@@ -193,7 +193,7 @@ def test_a_shuffled_tiling_is_closed():
 def test_a_bound_that_rises_meanwhile_proves_no_more_than_was_asked(monkeypatch):
     """Another thread may raise the bound while a question is open."""
     sections = sections_of(churn(5, 60))
-    refuter = arena_race.Refuter(sections, 24, 40, 0)
+    refuter = arena_refuter.Refuter(sections, 24, 40, 0)
     asked = []
 
     def decided(window, capacity, **_):
@@ -201,8 +201,8 @@ def test_a_bound_that_rises_meanwhile_proves_no_more_than_was_asked(monkeypatch)
         refuter.lower = 35  # by the other thread
         return Decision(FULL)
 
-    monkeypatch.setattr(arena_race, "decide", decided)
-    monkeypatch.setattr(arena_race.PlacementSearch, "fits", lambda *_: GAVE_UP)
+    monkeypatch.setattr(arena_refuter, "decide", decided)
+    monkeypatch.setattr(arena_refuter.PlacementSearch, "fits", lambda *_: GAVE_UP)
     findings = refuter.findings(Deadline(None), lambda: False)
     assert next(findings).lower == asked[0] + 1 == 25
     assert refuter.lower == 35
