@@ -129,8 +129,8 @@ def solve(
     >>> result = solve(problem)
     >>> result.status.value, result.objective, result.proof.value
     ('optimal', 12, 'threshold')
-    >>> solve(problem, form="arena").plan.offsets
-    (4, 0, 4)
+    >>> solve(problem, form="arena").objective
+    12
     """
     started = time.monotonic()
     if form not in FORMS:
