@@ -152,7 +152,7 @@ class Problem:
             if buffer.name in seen:
                 raise ProblemError(f"buffer {buffer.name!r} stands twice in the problem")
             seen.add(buffer.name)
-            total += buffer.padded_size
+            total += buffer.padded_size + (buffer.offset or 0)
         if total >= MAX_TOTAL_BYTES:
             raise ProblemError(f"the buffers add up to {total} bytes; the limit is 2^62")
         if self.vector_time is not None:

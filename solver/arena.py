@@ -12,7 +12,7 @@ from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.arena_race import Race
 from memonger.solver.peeling import peel
-from memonger.solver.placement_search import MAX_BUFFERS
+from memonger.solver.placement_search import is_too_large
 
 FIRST_ORDERS = ("A", "Zl", "TWA", "TC", "B", "U")
 
@@ -38,7 +38,7 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
             part = incumbent.highest()
             lower = max(part.lower, incumbent.bound)
             peeled = peel(sections.subset(part.members), lower)
-            if len(peeled.kept) > MAX_BUFFERS:
+            if is_too_large(peeled.core):
                 _dive(incumbent, part)
                 break
             Race(incumbent, part, peeled).run()

@@ -28,14 +28,14 @@ LETTERS = "WATBCOLUZlu"
 NOISE = (0.0, 0.02, 0.08, 0.25)
 """Standard deviations of the logarithms that keys are multiplied by."""
 
-SLICE_WORK = 20_000_000
-"""Nodes x buffers in one call of the compiled code: some seconds at most."""
+SLICE_WORK = 400_000_000
+"""Nodes x `node_work` in one call of the compiled code, which hears no deadline: about a second."""
 
 BASE_NODES = 3000
 """Limit of a random try, times a number of Luby's sequence."""
 
 MAX_BUFFERS = 3000
-"""Components of more buffers are left to the heuristics: a node takes too long."""
+"""Components of more buffers are left to the heuristics, as are those that `is_too_large`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,16 @@ def luby(index: int) -> int:
         while size < index + 1:
             size = 2 * size + 1
     return (size + 1) // 2
+
+
+def node_work(sections: Sections) -> int:
+    """Return what a node takes: a step for each section of each buffer, and some a buffer."""
+    return int((sections.end - sections.begin).sum()) + 4 * len(sections) + 1
+
+
+def is_too_large(sections: Sections) -> bool:
+    """Return whether not even one placement without a step back fits in a slice of work."""
+    return len(sections) > MAX_BUFFERS or len(sections) * node_work(sections) > SLICE_WORK
 
 
 class PlacementSearch:
@@ -134,7 +144,7 @@ class PlacementSearch:
 
     def _try(self, order: Order, capacity: int, limit: int) -> int:
         keys, load_key = keys_of(self.sections, order)
-        limit = min(limit, max(100, SLICE_WORK // max(1, len(self.sections))))
+        limit = min(limit, max(1, SLICE_WORK // node_work(self.sections)))
         verdict: int = place_all(
             self._board, self._state, keys, load_key, order.by_reach, capacity, limit
         )

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.certificate import CliqueCertificate
-from memonger.errors import InputError, PlanError
+from memonger.errors import InputError, PlanError, ProblemError
 from memonger.graph.sections import sections_of
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.result import Proof, Status
-from memonger.solver import arena_refuter
+from memonger.solver import arena_refuter, placement_search
 from memonger.solver.arena_incumbent import stacked
 from memonger.solver.no_overlap import Decision
 from memonger.solver.placement_kernel import FULL, GAVE_UP
@@ -206,3 +206,16 @@ def test_a_bound_that_rises_meanwhile_proves_no_more_than_was_asked(monkeypatch)
     findings = refuter.findings(Deadline(None), lambda: False)
     assert next(findings).lower == asked[0] + 1 == 25
     assert refuter.lower == 35
+
+
+def test_components_that_are_too_large_go_to_the_dives(monkeypatch):
+    problem = churn(1, 60)
+    monkeypatch.setattr(placement_search, "SLICE_WORK", 0)
+    assert placement_search.is_too_large(sections_of(problem))
+    result = solve(problem, form="arena", workers=1, time_limit=2)
+    assert verify_arena(problem, result.plan) == result.objective
+
+
+def test_pins_that_would_overflow_are_refused():
+    with pytest.raises(ProblemError, match="2\\^62"):
+        Problem((Buffer("a", 4, 0, 1, offset=2**62),))
