@@ -117,7 +117,8 @@ class ArenaPlan:
             )
         peaks = dict.fromkeys(problem.devices, 0)
         for buffer, offset in zip(problem.buffers, self.offsets, strict=True):
-            peaks[buffer.device] = max(peaks[buffer.device], offset + buffer.size)
+            if buffer.size:  # a buffer without bytes takes no room, wherever it is pinned
+                peaks[buffer.device] = max(peaks[buffer.device], offset + buffer.size)
         return peaks
 
     def cost(self, problem: Problem) -> int:

@@ -104,7 +104,7 @@ def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
     Returns
     -------
     int
-        Sum over the devices of the highest end of a buffer, bytes.
+        Sum over the devices of the highest end of a buffer that has a size, bytes.
 
     Raises
     ------

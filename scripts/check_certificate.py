@@ -106,7 +106,7 @@ def check_arena(plan: Json, buffers: dict[str, Buffer]) -> int:
         at = plan["offsets"][name]
         fine = at % b.alignment == 0 and b.pin in (None, at) and b.vectors is None
         require(fine, f"{name!r} may not lie at {at}: alignment {b.alignment}, pin {b.pin}")
-        peaks[b.device] = max(peaks.get(b.device, 0), at + b.size)
+        peaks[b.device] = max(peaks.get(b.device, 0), at + b.size if b.size else 0)
         events += [(b.start, 1, at, b), (b.end, 0, at, b)] if b.size else []
     for _, begins, *entry, buffer in sorted(events):  # at one time ends come first
         here = live.setdefault(buffer.device, [])  # sorted by offset: look at neighbours alone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from memonger.certificate import CliqueCertificate
 from memonger.graph.sections import Sections, components
 from memonger.heuristics.arena_table import arena_plan
 from memonger.plan import ArenaPlan
-from memonger.problem import IntArray, Problem
+from memonger.problem import MAX_TOTAL_BYTES, IntArray, Problem
 from memonger.registry import ArenaOutcome, ArenaRun, Progress
 from memonger.result import Proof
 from memonger.solver.arena_bounds import clique_bound
@@ -34,7 +34,6 @@ class Part:
     lower: int
     upper: int
     proof: Proof | None = None
-    sections: Sections | None = field(default=None, repr=False)
 
 
 class ArenaIncumbent:
@@ -118,6 +117,8 @@ class ArenaIncumbent:
 
     def offer_plan(self, plan: ArenaPlan) -> None:
         """Take a plan of the problem, which was checked."""
+        if max(plan.offsets, default=0) >= MAX_TOTAL_BYTES:
+            return  # no number for compiled code, and of no use
         offsets = np.array(plan.offsets, dtype=np.int64)[self.sections.indices]
         if (offsets % self.sections.unit == 0).all():  # else `solve` keeps it
             self.offer(offsets // self.sections.unit, "hint")

@@ -94,7 +94,9 @@ def truth(plan, problem, optimum=None):
             ):
                 return False
     cost = sum(
-        max(offsets[b.name] + b.size for b in rows.values() if b.device == d)
+        max(
+            (offsets[b.name] + b.size for b in rows.values() if b.size and b.device == d), default=0
+        )
         for d in problem.devices
     )
     fits = {"optimal": plan["bound"] == cost, "feasible": plan["bound"] <= cost}
@@ -311,7 +313,8 @@ def test_overlaps_anywhere_are_found(seed):
         plan["offsets"] = {buffer.name: at for buffer, at in rows}
         plan |= {"status": "feasible", "bound": 0, "certificate": None, "proof": None}
         plan["objective"] = sum(
-            max(at + b.size for b, at in rows if b.device == d) for d in problem.devices
+            max((at + b.size for b, at in rows if b.size and b.device == d), default=0)
+            for d in problem.devices
         )
         verdicts.append(truth(plan, problem, optimum=0))
         assert own_verdict(plan, problem) == verdicts[-1]

@@ -219,3 +219,16 @@ def test_components_that_are_too_large_go_to_the_dives(monkeypatch):
 def test_pins_that_would_overflow_are_refused():
     with pytest.raises(ProblemError, match="2\\^62"):
         Problem((Buffer("a", 4, 0, 1, offset=2**62),))
+
+
+def test_a_buffer_without_bytes_takes_no_room_wherever_it_is_pinned():
+    problem = Problem((Buffer("a", 0, 0, 1, offset=100), Buffer("b", 8, 0, 1)))
+    result = solve(problem, form="arena")
+    assert (result.objective, result.status) == (8, Status.OPTIMAL)
+    assert result.plan.offsets[0] == 100
+
+
+def test_a_hint_beyond_all_numbers_is_of_no_use():
+    problem = Problem((Buffer("a", 8, 0, 2), Buffer("b", 8, 0, 2)))
+    result = solve(problem, form="arena", hint=ArenaPlan((10**30, 0)))
+    assert (result.objective, result.status) == (16, Status.OPTIMAL)
