@@ -125,7 +125,10 @@ def convert(
             )
         with options.naming(file):
             content = _plan_as(target, claimed, file, tensors)
-    data = content.encode() if isinstance(content, str) else content
+    try:
+        data = content.encode() if isinstance(content, str) else content
+    except UnicodeEncodeError:  # JSON may spell half a character
+        raise InputError(f"{file}: a name has characters that no text file can hold") from None
     if output.name.endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     write_atomically(output, data)

@@ -48,7 +48,12 @@ def solve(
     planned: options.Planned = None,
     capacity: Annotated[
         int | None,
-        typer.Option("--capacity", min=0, metavar="BYTES", help="Ask whether a plan fits in it."),
+        typer.Option(
+            "--capacity",
+            min=0,
+            metavar="BYTES",
+            help="Ask whether a plan fits in it; an arena need be no lower then.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="PLAN.json", help="Write the plan.")

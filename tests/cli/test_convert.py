@@ -177,3 +177,13 @@ def test_plans_are_verified_before(memonger, plan, contents):
         error = memonger("convert", plan, name).is_error(3)
         assert "overlap" in error
     assert contents() == before
+
+
+def test_names_that_no_text_file_can_hold(memonger, folder):
+    buffer = {"name": "\ud800", "size": 8, "start": 0, "end": 1}
+    problem = {"format": "memonger-problem/1", "name": "p", "buffers": [buffer]}
+    (folder / "p.json").write_text(json.dumps(problem))
+    answer = memonger("convert", "p.json", "p.csv")
+    assert answer.code == 2
+    assert "no text file can hold" in answer.err
+    assert not (folder / "p.csv").exists()
