@@ -17,9 +17,10 @@ from memonger.solver.prices import reduce_by_prices
 from memonger.solver.relaxation import Relaxation
 
 SHARE = 0.25
-"""Of the time that is left, at most; and no longer than all before took, or so many seconds."""
+"""Of the time that is left, at most."""
 
-PATIENCE = 10.0
+EFFORT = 20.0
+"""CP-SAT's deterministic seconds: without a time limit nothing else ends the search."""
 
 WHOLE = 1e-6
 
@@ -55,7 +56,8 @@ def complete(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
     model.add_values(relaxation.pairs, relaxation.placed)
     solved = run_cpsat(
         model.model,
-        seconds=min(SHARE * run.deadline.remaining(), max(PATIENCE, incumbent.solve_seconds)),
+        seconds=SHARE * run.deadline.remaining(),
+        effort=EFFORT,
         workers=run.workers,
         seed=run.seed,
         on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
