@@ -37,12 +37,18 @@ start.main()
 """
 
 
+def listen():
+    """Hear Ctrl-C, even where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begin(*arguments, python=("-m", "memonger"), **options):
     return subprocess.Popen(
         [sys.executable, *python, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=listen,
         **options,
     )
 
@@ -55,7 +61,11 @@ def interrupt_at(process, stream, what):
     else:
         pytest.fail(f"{what!r} never came: {process.communicate()}")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return out, err, process.returncode
 
 
