@@ -8,10 +8,8 @@ import numba
 import numpy as np
 
 from memonger.plan import SharingPlan
-from memonger.problem import IntArray, Problem, VectorArray
-
-BLOCK = 256
-"""Chains that are compared at once."""
+from memonger.problem import Problem
+from memonger.vector_time import IntArray, VectorArray, VectorTime
 
 TRIES = 64
 """Lanes that are looked at closely for one shared buffer."""
@@ -56,25 +54,25 @@ def unite(problem: Problem, plan: SharingPlan) -> SharingPlan:
     first = np.cumsum([0, *map(len, groups)])
     numbers = {device: number for number, device in enumerate(problem.devices)}
     devices = np.array([numbers[problem.buffers[group[0]].device] for group in groups])
-    if problem.vector_time is None:
-        table = problem.starts[:, None], problem.ends[:, None], np.zeros_like(problem.starts)
-        times = Times(problem.starts, problem.ends, *table)
-    else:
-        time = problem.vector_time
-        times = Times(problem.starts, problem.ends, time.start, time.end, time.key)
+    time = problem.vector_time or VectorTime.of(problem.starts[:, None], problem.ends[:, None])
+    times = Times(
+        problem.starts, problem.ends, time.clock, time.begin, time.first, time.chain, time.until
+    )
     shared = np.zeros(len(problem), dtype=np.int64)
     shared[members] = np.repeat(_first_fit(members, first, devices, times, TRIES), np.diff(first))
     return SharingPlan.of(shared.tolist())
 
 
 class Times(NamedTuple):
-    """The live ranges, for compiled functions: in program order, on all chains, and the key."""
+    """The live ranges, for compiled functions: in program order, and those of `VectorTime`."""
 
     begin: IntArray
     over: IntArray
-    start: VectorArray
-    end: VectorArray
-    key: IntArray
+    clock: VectorArray
+    moment: IntArray
+    first: IntArray
+    chain: IntArray
+    until: VectorArray
 
 
 @numba.njit(cache=True, nogil=True)
@@ -117,8 +115,7 @@ def _first_fit(members, first, devices, times, tries):  # type: ignore[no-untype
 def _may_fit(group, head, tail, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return whether nothing speaks against a lane at first sight: true for what lies within."""
     if times.begin[tail] <= times.begin[group[0]]:
-        chain = times.key[tail]
-        return times.end[tail, chain] <= times.start[group[0], chain]
+        return _over(tail, group[0], times, False)
     if times.begin[group[-1]] <= head:
         return times.over[group[-1]] <= head
     return True
@@ -149,15 +146,10 @@ def _fits(group, lane, times):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 @numba.njit(cache=True, nogil=True)
 def _over(one, other, times, closely):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return whether one buffer is over before another begins: in every schedule, if closely."""
-    if not closely:
-        chain = times.key[one]
-        return times.end[one, chain] <= times.start[other, chain]
-    end, start = times.end[one], times.start[other]
-    for low in range(0, len(end), BLOCK):
-        crossing = 0
-        for chain in range(low, min(low + BLOCK, len(end))):
-            crossing |= end[chain] > start[chain]
-        if crossing:
+    low, high = times.first[one], times.first[one + 1]
+    moment = times.moment[other]
+    for entry in range(low, high if closely else min(low + 1, high)):
+        if times.clock[moment, times.chain[entry]] < times.until[entry]:
             return False
     return True
 

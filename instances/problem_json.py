@@ -197,4 +197,4 @@ def _vector_time(vectors: list[tuple[object, object]]) -> VectorTime | None:
         raise ProblemError("vector times must be lists of one length") from None
     if arrays[0].ndim != 2 or arrays[0].shape != arrays[1].shape:
         raise ProblemError("vector times must be lists of one length")
-    return VectorTime(*arrays)
+    return VectorTime.of(*arrays)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from memonger.errors import ProblemError
 from memonger.rules import NO_RULES, Rules
+from memonger.vector_time import IntArray, VectorTime
 
-IntArray = npt.NDArray[np.int64]
-VectorArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+__all__ = ["MAX_TOTAL_BYTES", "Buffer", "IntArray", "Problem", "VectorTime"]
 
 # Sums of sizes stay below 2^63 (numpy's int64, and CP-SAT's domains are smaller still).
 MAX_TOTAL_BYTES = 2**62
@@ -52,55 +51,6 @@ class Buffer:
     def padded_size(self) -> int:
         """Size in bytes, rounded up to the alignment."""
         return -(-self.size // self.alignment) * self.alignment
-
-
-@dataclass(frozen=True)
-class VectorTime:
-    """Live ranges for operators that run in parallel: one component a chain of operators.
-
-    Buffer ``i`` is over before buffer ``j`` begins, in every schedule, iff
-    ``end[i, c] <= start[j, c]`` for every chain ``c``. With one chain this is the interval case.
-
-    Parameters
-    ----------
-    start
-        ``start[j, c]``: operators of chain ``c`` that surely have finished when ``j`` is first
-        written; shape (buffers, chains).
-    end
-        ``end[i, c]``: operators of chain ``c`` that must have finished before the memory of
-        ``i`` may be written again; same shape, nowhere below ``start`` (so that being over before
-        another begins is transitive).
-    """
-
-    start: VectorArray
-    end: VectorArray
-
-    @cached_property
-    def key(self) -> IntArray:
-        """For each buffer a chain on which it takes time, that where it ends last if it can.
-
-        What rules most others out at once.
-        """
-        if not self.start.size:
-            return np.zeros(len(self.start), dtype=np.int64)
-        endless = self.end > self.start.max(axis=0)  # never over before another begins
-        lasting = (self.end > self.start).argmax(axis=1)
-        key: IntArray = np.where(endless.any(axis=1), endless.argmax(axis=1), lasting)
-        return key
-
-    def over_before(self, first: int, second: int) -> bool:
-        """Return whether buffer ``first`` is over before ``second`` begins in every schedule."""
-        key = self.key[first]
-        if self.end[first, key] > self.start[second, key]:
-            return False
-        return bool((self.end[first] <= self.start[second]).all())
-
-    def over_before_all(self, first: int, others: IntArray) -> IntArray:
-        """Return those of ``others`` that begin after buffer ``first`` is over."""
-        key = self.key[first]
-        likely = others[self.start[others, key] >= self.end[first, key]]
-        later: IntArray = likely[(self.end[first] <= self.start[likely]).all(axis=1)]
-        return later
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +175,7 @@ class Problem:
         """Return the problem of some of the buffers, in the order given."""
         time = self.vector_time
         if time is not None:
-            rows = np.asarray(indices, dtype=np.intp)
-            time = VectorTime(time.start[rows], time.end[rows])
+            time = time.of_buffers(indices)
         pairs = self.in_place
         if pairs:
             new = {old: position for position, old in enumerate(indices)}
@@ -242,14 +191,10 @@ class Problem:
 
 
 def _check_vectors(buffers: tuple[Buffer, ...], time: VectorTime) -> None:
-    if not time.start.ndim == time.end.ndim == 2:
-        raise ProblemError("vector time must be a table: buffers x chains")
-    if time.start.shape != time.end.shape or len(time.start) != len(buffers):
+    if len(time) != len(buffers):
         raise ProblemError("vector time has another number of buffers than the problem")
-    empty = (time.start > time.end).any(axis=1) | (time.start == time.end).all(axis=1)
-    if empty.any():
-        name = buffers[int(np.argmax(empty))].name
-        raise ProblemError(f"buffer {name!r} ends before it starts in vector time")
+    for index in time.empty[:1].tolist():
+        raise ProblemError(f"buffer {buffers[index].name!r} is over as it begins in vector time")
 
 
 def _check_in_place(problem: Problem) -> None:

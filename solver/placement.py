@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.graph.sections import Sections
-from memonger.problem import IntArray, VectorArray
+from memonger.vector_time import IntArray, VectorArray
 
 MAX_ENTRIES = 1 << 23
 """Entries of a stack whose worst case is quadratic; a search that needs more gives up."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from memonger.problem import IntArray, VectorArray
 from memonger.solver.placement import (
     HIGH,
     LEFT,
@@ -18,6 +17,7 @@ from memonger.solver.placement import (
     Board,
     State,
 )
+from memonger.vector_time import IntArray, VectorArray
 
 FAR = 1 << 62
 

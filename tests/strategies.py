@@ -80,7 +80,7 @@ def parallel_problems(draw: st.DrawFn, *, max_size: int = 6, max_operators: int 
         start.append([int(c in before[writer]) for c in range(operators)])
         end.append([int(c in accesses | before[writer]) for c in range(operators)])
     shape = (count, operators)
-    time = VectorTime(
+    time = VectorTime.of(
         np.array(start, dtype=np.int64).reshape(shape), np.array(end, dtype=np.int64).reshape(shape)
     )
     return Problem(tuple(found), "parallel", time)

@@ -203,7 +203,7 @@ def test_malformed_json(data):
 
 
 def test_vector_time_must_have_the_conflicts_that_the_witness_counts():
-    time = VectorTime(np.array([[0], [5]]), np.array([[5], [6]]))
+    time = VectorTime.of(np.array([[0], [5]]), np.array([[5], [6]]))
     problem = Problem((Buffer("a", 4, 0, 2), Buffer("b", 4, 1, 3)), vector_time=time)
     assert not problem.conflict(0, 1)
     with pytest.raises(PlanError, match="'a' and 'b' are live together in program order"):

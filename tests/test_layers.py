@@ -24,6 +24,7 @@ LAYERS = (
         "stop",
         "errors",
         "forms",
+        "vector_time",
     ),
     ("net", "graph"),
     ("instances", "rewrite"),
@@ -204,5 +205,12 @@ def test_public_functions_and_classes_are_documented():
 
 def test_asserts_are_for_types_only():
     """``python -O`` must not change what is refused: readers and verifiers raise."""
-    for name in ("verify", "problem", "plan", "instances.plan_json", "instances.problem_json"):
+    for name in (
+        "verify",
+        "problem",
+        "vector_time",
+        "plan",
+        "instances.plan_json",
+        "instances.problem_json",
+    ):
         assert not any(isinstance(node, ast.Assert) for node in ast.walk(TREES[name])), name

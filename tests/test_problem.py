@@ -69,8 +69,8 @@ def test_names_are_unique():
     ids=["few", "many", "few ends", "other number of chains", "one dimension"],
 )
 def test_vector_time_must_have_a_row_a_buffer_on_both_sides(start, end):
-    time = VectorTime(start.astype(np.int64), end.astype(np.int64))
     with pytest.raises(ProblemError):
+        time = VectorTime.of(start.astype(np.int64), end.astype(np.int64))
         Problem((Buffer("a", 1, 0, 1), Buffer("b", 1, 1, 2)), vector_time=time)
 
 

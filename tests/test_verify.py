@@ -115,9 +115,9 @@ def test_empty_problem():
 
 def test_vector_time_that_is_not_transitive_hides_no_conflict():
     """A file may claim anything: neighbours that are disjoint do not excuse the others."""
-    time = VectorTime(np.array([[0], [5], [1]]), np.array([[5], [1], [2]]))
     buffers = (Buffer("a", 1, 0, 1), Buffer("b", 1, 1, 2), Buffer("c", 1, 2, 3))
     try:
+        time = VectorTime.of(np.array([[0], [5], [1]]), np.array([[5], [1], [2]]))
         problem = Problem(buffers, vector_time=time)
     except ProblemError:
         return

@@ -13,7 +13,8 @@ from memonger.graph.storage import Storage
 from memonger.net.defuse import DefUse
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
-from memonger.problem import Buffer, Problem, VectorTime
+from memonger.problem import Buffer, Problem
+from memonger.vector_time import VectorTime
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,17 @@ def live_ranges(
 
 
 def _vector_time(clocks: VectorClocks, planned: Sequence[Storage]) -> VectorTime:
-    # All versions of a storage descend from its first one, whose writer comes first.
-    begins = np.array([storage.start for storage in planned], dtype=np.intp)
-    start = clocks.before[begins]
-    end = start.copy()  # what follows a storage follows all that came before it
+    # All versions of a storage descend from its first one, whose writer comes first: what follows
+    # its accesses follows all that came before it.
+    begins = np.array([storage.start for storage in planned], dtype=np.int64)
     rows = np.repeat(np.arange(len(planned)), [len(storage.accesses) for storage in planned])
-    ops = np.array([op for storage in planned for op in storage.accesses], dtype=np.intp)
-    np.maximum.at(end, (rows, clocks.chain[ops]), clocks.position[ops] + 1)
-    return VectorTime(start, end)
+    ops = np.array([op for storage in planned for op in storage.accesses], dtype=np.int64)
+    chain = clocks.chain[ops].astype(np.int64)
+    order = np.lexsort((-ops, chain, rows))
+    last = np.ones(len(order), dtype=bool)  # of a storage on a chain
+    last[1:] = (np.diff(rows[order]) != 0) | (np.diff(chain[order]) != 0)
+    entries = order[last]
+    entries = entries[np.lexsort((-ops[entries], rows[entries]))]  # what is met last stands first
+    first = np.searchsorted(rows[entries], np.arange(len(planned) + 1))
+    until = clocks.position[ops[entries]] + 1
+    return VectorTime(clocks.before, begins, first, chain[entries], until)

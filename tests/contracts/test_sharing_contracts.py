@@ -47,7 +47,7 @@ def diamond():
         Buffer("b2", 4, 2, 4),
         Buffer("b3", 8, 3, 4),
     )
-    return Problem(buffers, "diamond", VectorTime(start, end))
+    return Problem(buffers, "diamond", VectorTime.of(start, end))
 
 
 PROBLEMS = {
@@ -76,7 +76,7 @@ PROBLEMS = {
 }
 PARALLEL = {
     "diamond": diamond(),
-    "empty": Problem((), vector_time=VectorTime(np.zeros((0, 1)), np.zeros((0, 1)))),
+    "empty": Problem((), vector_time=VectorTime.of(np.zeros((0, 1)), np.zeros((0, 1)))),
 }
 
 

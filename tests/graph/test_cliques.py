@@ -109,6 +109,6 @@ def test_buffers_of_other_vectors_are_not_merged():
     start = np.array([[0, 0], [0, 0], [0, 0]])
     end = np.array([[1, 0], [1, 1], [1, 0]])
     problem = Problem(
-        tuple(Buffer(f"b{i}", 4, 0, 1) for i in range(3)), vector_time=VectorTime(start, end)
+        tuple(Buffer(f"b{i}", 4, 0, 1) for i in range(3)), vector_time=VectorTime.of(start, end)
     )
     assert sorted(compress(problem).members) == [(0, 2), (1,)]

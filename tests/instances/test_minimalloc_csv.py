@@ -208,7 +208,7 @@ PAIR = (Buffer("a", 4, 0, 2), Buffer("b", 4, 1, 3))
         (Problem(PAIR, in_place=((0, 1),)), "in-place pairs"),
         (Problem(PAIR, rules=Rules(at_most=1)), "rules"),
         (
-            Problem(PAIR, vector_time=VectorTime(np.array([[0], [0]]), np.array([[1], [1]]))),
+            Problem(PAIR, vector_time=VectorTime.of(np.array([[0], [0]]), np.array([[1], [1]]))),
             "nets that run in parallel",
         ),
     ],

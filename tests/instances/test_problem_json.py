@@ -43,7 +43,7 @@ def test_a_parallel_problem_without_buffers_stays_parallel():
     from memonger.problem import VectorTime
 
     empty = np.zeros((0, 1), dtype=np.int64)
-    problem = Problem((), "p", VectorTime(empty, empty))
+    problem = Problem((), "p", VectorTime.of(empty, empty))
     again = problem_from_json(json.loads(json.dumps(problem_to_json(problem))))
     assert len(again) == 0
 

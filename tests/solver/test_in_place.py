@@ -128,7 +128,7 @@ def test_pairs_across_devices_twice_and_in_vector_time():
         Problem(two, in_place=((0, 1),))
     with pytest.raises(ProblemError, match="stands twice"):
         Problem(PAIR.buffers, in_place=((0, 1), (0, 1)))
-    time = VectorTime(np.array([[0], [2]]), np.array([[3], [4]]))
+    time = VectorTime.of(np.array([[0], [2]]), np.array([[3], [4]]))
     with pytest.raises(ProblemError, match="run in parallel"):
         Problem(PAIR.buffers, vector_time=time, in_place=((0, 1),))
 

@@ -42,7 +42,7 @@ def random_parallel(rng, count, operators):
         found.append(Buffer(f"b{index}", size, writer, max(accesses) + 1))
         start.append([int(c in before[writer]) for c in range(operators)])
         end.append([int(c in accesses | before[writer]) for c in range(operators)])
-    return Problem(tuple(found), "parallel", VectorTime(np.array(start), np.array(end)))
+    return Problem(tuple(found), "parallel", VectorTime.of(np.array(start), np.array(end)))
 
 
 @pytest.mark.parametrize("enumerated", [True, False])
@@ -100,7 +100,7 @@ def test_a_plan_that_waits_for_no_one():
     ranges = [(0, 2), (1, 3), (3, 5), (4, 6)]
     buffers = tuple(Buffer(f"b{i}", 8, *ranges[i]) for i in range(4))
     assert solve(Problem(buffers)).objective == 16
-    result = solve(Problem(buffers, vector_time=VectorTime(start, end)))
+    result = solve(Problem(buffers, vector_time=VectorTime.of(start, end)))
     assert (result.objective, result.status) == (32, Status.OPTIMAL)
     assert result.proof is Proof.CP_SAT
 
@@ -108,7 +108,7 @@ def test_a_plan_that_waits_for_no_one():
 @pytest.mark.parametrize("algorithm", EXACT)
 def test_bounds_of_program_order_need_its_conflicts(algorithm):
     """Vector times that contradict program order: no bound may come from it."""
-    time = VectorTime(np.array([[0], [2], [4]]), np.array([[2], [4], [6]]))
+    time = VectorTime.of(np.array([[0], [2], [4]]), np.array([[2], [4], [6]]))
     buffers = (Buffer("a", 8, 0, 3), Buffer("b", 4, 0, 3), Buffer("c", 8, 2, 6))
     problem = Problem(buffers, vector_time=time)
     try:
