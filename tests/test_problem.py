@@ -69,9 +69,12 @@ def test_names_are_unique():
     ids=["few", "many", "few ends", "other number of chains", "one dimension"],
 )
 def test_vector_time_must_have_a_row_a_buffer_on_both_sides(start, end):
-    with pytest.raises(ProblemError):
+    def build():
         time = VectorTime.of(start.astype(np.int64), end.astype(np.int64))
-        Problem((Buffer("a", 1, 0, 1), Buffer("b", 1, 1, 2)), vector_time=time)
+        return Problem((Buffer("a", 1, 0, 1), Buffer("b", 1, 1, 2)), vector_time=time)
+
+    with pytest.raises(ProblemError):
+        build()
 
 
 def test_problem_is_frozen():
