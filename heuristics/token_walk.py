@@ -19,7 +19,7 @@ import numpy as np
 from memonger.collector import collector_paused
 from memonger.graph.live_ranges import PlannedNet
 from memonger.heuristics.lanes import over_before
-from memonger.net.defuse import device_of
+from memonger.net.defuse import DefUse, device_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
@@ -30,6 +30,7 @@ CPU = (0, 0)
 @collector_paused()
 def token_walk(
     net: NetDef,
+    def_use: DefUse,
     planned: PlannedNet,
     leading: Collection[str],
     operators: Sequence[int],
@@ -40,8 +41,8 @@ def token_walk(
 
     Parameters
     ----------
-    net
-        The net.
+    net, def_use
+        The net and its def-use.
     planned
         Its problem, in vector time, and its storages.
     leading
@@ -73,10 +74,10 @@ def token_walk(
     Caffe2, ``caffe2/core/memonger.cc``.
     """
     movable = {planned.storages[number].blob for number in planned.planned}
-    walk = _Walk(net, leading, operators, movable, sizes)
+    walk = _Walk(net, def_use, leading, operators, movable, sizes)
     readers: dict[str, list[int]] = {blob: [] for blob in heads}
     for step, index in enumerate(operators):
-        for name in net.op[index].input:
+        for name in def_use.operands[index].inputs:
             if name in readers:
                 readers[name].append(step)
     for blob in heads:
@@ -94,6 +95,7 @@ class _Walk:
     def __init__(
         self,
         net: NetDef,
+        def_use: DefUse,
         leading: Collection[str],
         operators: Sequence[int],
         movable: Collection[str],
@@ -101,19 +103,18 @@ class _Walk:
     ) -> None:
         self.movable = movable
         self.sizes = sizes
-        self.inputs: list[tuple[str, ...]] = []
+        self.inputs: list[list[str]] = []
         self.outputs: list[tuple[str, ...]] = []
         self.readers: dict[str, list[int]] = {}
         self.awaited: list[int] = []  # arrivals before an operator is visited
         self.devices: dict[str, tuple[int, int]] = {}
         written: dict[str, int] = {}
         for step, index in enumerate(operators):
-            op, device = net.op[index], device_of(net, index)
-            inputs = tuple([name for name in op.input if name in leading])
-            outputs = tuple(op.output)
+            device, outputs = device_of(net, index), def_use.operands[index].outputs
+            inputs = [name for name in def_use.operands[index].inputs if name in leading]
             self.inputs.append(inputs)
             self.outputs.append(outputs)
-            self.awaited.append(sum(written.get(name, 0) for name in inputs))
+            self.awaited.append(sum([written.get(name, 0) for name in inputs]))
             for name in inputs:
                 self.readers.setdefault(name, []).append(step)
             for name in outputs:

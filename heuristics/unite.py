@@ -35,7 +35,7 @@ def unite(problem: Problem, plan: SharingPlan) -> SharingPlan:
     Notes
     -----
     First fit, those with the most members first; where very many lie open, into one of the first
-    that a glance does not rule out. O(n log n + n c + k^2) for k shared buffers and c chains in
+    that a glance does not rule out. O(n log n + e + k^2) for k shared buffers and e entries of
     vector time, compiled.
 
     Examples

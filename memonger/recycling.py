@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from memonger.collector import collector_paused
 from memonger.errors import NetError
-from memonger.graph.live_ranges import live_ranges
+from memonger.graph.gradient_blobs import activation_blobs, gradient_blobs, scope_prefix
+from memonger.graph.live_ranges import PlannedNet, live_ranges
 from memonger.graph.storage import storages
 from memonger.heuristics.last_freed import last_freed_first
 from memonger.heuristics.token_walk import token_walk
@@ -88,7 +90,7 @@ def share_gradients(
     sharable = gradients | (activation_blobs(net) if activations else set())
     walked = [i for i, op in enumerate(net.op) if not gradients.isdisjoint((*op.input, *op.output))]
     walk = _Walk(sharable, walked, losses)
-    prefix = _scope(namescope)
+    prefix = scope_prefix(namescope)
     aim = _Aim(sizes, optimal, time_limit)
     return _recycle(net, sharable - set(keep), walk, aim, prefix, losses)
 
@@ -187,36 +189,6 @@ def recycle_in_order(net: NetDef, static: Collection[str] = ()) -> NetDef:
     return result
 
 
-def gradient_blobs(net: NetDef, param_grads: Iterable[str], namescope: str) -> set[str]:
-    """Return the gradients that Caffe2's ``share_grad_blobs`` shares.
-
-    They end in ``_grad``, are no ``param_grads``, and are of the scope, or split off from one of
-    it (``_scope/...``).
-    """
-    scope = _scope(namescope)
-    results = set(param_grads)
-    names = {name for op in net.op for name in (*op.input, *op.output)}
-    return {
-        name
-        for name in names
-        if name.endswith("_grad") and name not in results and name.startswith((scope, f"_{scope}"))
-    }
-
-
-def activation_blobs(net: NetDef) -> set[str]:
-    """Return the activations that Caffe2's ``share_grad_blobs`` shares.
-
-    Outputs ``b`` of operators with a weight ``b_w``, but the external outputs and the last two.
-    """
-    layers = [name for op in net.op for name in op.output if f"{name}_w" in op.input]
-    outside = set(net.external_output)
-    return set([name for name in layers if name not in outside][:-2])
-
-
-def _scope(namescope: str) -> str:
-    return namescope if not namescope or namescope.endswith("/") else f"{namescope}/"
-
-
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """Where Caffe2's walk goes: what leads from one operator to the next, the operators, heads."""
@@ -260,21 +232,35 @@ def _recycle(
     if not net.external_output:
         results = tuple(name for name in results if name not in sharable)
     outputs = (*results, *keep)
-    given = aim.sizes or {}
-    counts = [max(1, given.get(version.blob, 1)) for version in def_use.versions]
-    planned = live_ranges(work, def_use, storages(work, def_use, counts, outputs, (), sharable))
-    first = token_walk(work, planned, walk.leading, walk.operators, walk.heads, aim.sizes)
-    plan = unite(planned.problem, first)
+    planned, plan = _walked(work, def_use, outputs, sharable, walk, aim.sizes)
     improved = _improved(planned.problem, plan, aim)
     if improved is not plan:
         plan = unite(planned.problem, improved)
-    result = apply_sharing(work, def_use, planned, plan, prefix)
-    verify_equivalence(work, result, outputs, def_use=def_use, clocks=planned.clocks)
+    with collector_paused():
+        result = apply_sharing(work, def_use, planned, plan, prefix)
+        verify_equivalence(work, result, outputs, def_use=def_use, clocks=planned.clocks)
     if net.HasField("type"):
         result.type = net.type
     else:
         result.ClearField("type")
     return result
+
+
+@collector_paused()
+def _walked(
+    net: NetDef,
+    def_use: DefUse,
+    outputs: Iterable[str],
+    sharable: Collection[str],
+    walk: _Walk,
+    sizes: Mapping[str, int] | None,
+) -> tuple[PlannedNet, SharingPlan]:
+    """Return what may share, and how it does in Caffe2's walk."""
+    given = sizes or {}
+    counts = [max(1, given.get(version.blob, 1)) for version in def_use.versions]
+    planned = live_ranges(net, def_use, storages(net, def_use, counts, outputs, (), sharable))
+    first = token_walk(net, def_use, planned, walk.leading, walk.operators, walk.heads, sizes)
+    return planned, unite(planned.problem, first)
 
 
 def _improved(problem: Problem, plan: SharingPlan, aim: _Aim) -> SharingPlan:

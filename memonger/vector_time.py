@@ -11,7 +11,7 @@ import numpy.typing as npt
 from memonger.errors import ProblemError
 
 IntArray = npt.NDArray[np.int64]
-VectorArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+VectorArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class VectorTime:
     @property
     def end(self) -> VectorArray:
         """The table ``end`` of `of`; shape (buffers, chains)."""
-        end = self.start.copy()  # what follows a buffer follows all that came before it
+        end = self.start.astype(np.int64)  # what follows a buffer follows all that came before it
         rows = np.repeat(np.arange(len(self)), np.diff(self.first))
         np.maximum.at(end, (rows, self.chain), self.until)
         return end

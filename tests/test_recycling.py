@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 import memonger.caffe2 as caffe2
 from memonger.errors import EquivalenceError, NetError
+from memonger.graph.gradient_blobs import activation_blobs
 from memonger.graph.storage import storages
 from memonger.net.defuse import analyse, outputs_of
 from memonger.net.io import serialize_net
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.subnets import has_nets
-from memonger.recycling import activation_blobs, recycle_in_order, recycle_inference
+from memonger.recycling import recycle_in_order, recycle_inference
 from memonger.rewrite.equivalence import verify_equivalence
 from tests.golden import MALFORMED, is_wrong, net_of, original, records
 from tests.net.notation import net, short, with_net

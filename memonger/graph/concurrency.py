@@ -13,6 +13,7 @@ from memonger.net.defuse import DefUse
 from memonger.net.hazards import hazards
 
 Int32Array = npt.NDArray[np.int32]
+ClockArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class VectorClocks:
 
     chain: Int32Array
     position: Int32Array
-    before: Int32Array
+    before: ClockArray
 
     @property
     def num_chains(self) -> int:
@@ -87,27 +88,33 @@ def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> Vecto
     pairs = np.array(list(edges), dtype=np.int64).reshape(-1, 2)
     pairs = pairs[np.argsort(pairs[:, 1], kind="stable")]
     first = np.searchsorted(pairs[:, 1], np.arange(num_operators + 1))
-    return VectorClocks(*_clocks(first, np.ascontiguousarray(pairs[:, 0])))
+    # The table is what takes memory, and time to write.
+    narrow = num_operators <= np.iinfo(np.uint16).max
+    zero = np.zeros(1, dtype=np.uint16 if narrow else np.int32)
+    return VectorClocks(*_clocks(first, np.ascontiguousarray(pairs[:, 0]), zero))
 
 
 @numba.njit(cache=True, nogil=True)
-def _clocks(first, befores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return (chain, position, before); operator v waits for befores[first[v]:first[v + 1]]."""
+def _clocks(first, befores, zero):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return (chain, position, before), the table of the type of ``zero``.
+
+    Operator v waits for befores[first[v]:first[v + 1]].
+    """
     num_operators = len(first) - 1
     chain = np.zeros(num_operators, np.int32)
     position = np.zeros(num_operators, np.int32)
     lengths = np.zeros(num_operators, np.int32)  # operators in each chain so far
     tails = np.zeros(num_operators, np.int64)  # last operator of each chain
     opened = 0
-    rows = [np.zeros(opened, np.int32) for _ in range(0)]  # as wide as chains are open
+    rows = [np.zeros(opened, zero.dtype) for _ in range(0)]  # as wide as chains are open
     for operator in range(num_operators):
-        row = np.zeros(opened, np.int32)
+        row = np.zeros(opened, zero.dtype)
         for predecessor in befores[first[operator] : first[operator + 1]]:
             other = rows[predecessor]
             for c in range(len(other)):
                 row[c] = max(row[c], other[c])
             own = chain[predecessor]
-            row[own] = max(row[own], position[predecessor] + 1)
+            row[own] = max(int(row[own]), position[predecessor] + 1)
         rows.append(row)
         best = -1
         for c in range(opened):  # chains that are over; of these the one with the latest tail
@@ -119,7 +126,7 @@ def _clocks(first, befores):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         chain[operator], position[operator] = best, lengths[best]
         lengths[best] += 1
         tails[best] = operator
-    before = np.zeros((num_operators, max(1, opened)), np.int32)
+    before = np.zeros((num_operators, max(1, opened)), zero.dtype)
     for operator in range(num_operators):
         before[operator, : len(rows[operator])] = rows[operator]
     return chain, position, before

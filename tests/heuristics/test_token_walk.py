@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
+from memonger.graph.gradient_blobs import activation_blobs, gradient_blobs
 from memonger.graph.live_ranges import live_ranges
 from memonger.graph.storage import storages
 from memonger.heuristics.token_walk import token_walk
 from memonger.net.defuse import analyse
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
-from memonger.recycling import activation_blobs, gradient_blobs
 from memonger.verify import verify_sharing
 from tests.golden import MALFORMED, is_wrong, original, records
 from tests.net.notation import net
@@ -28,7 +28,7 @@ def groups_of(model, leading, operators, heads, sizes=None, keep=()):
     planned = live_ranges(
         work, def_use, storages(work, def_use, counts, (), (), leading.difference(keep))
     )
-    plan = token_walk(work, planned, leading, operators, heads, sizes)
+    plan = token_walk(work, def_use, planned, leading, operators, heads, sizes)
     verify_sharing(planned.problem, plan)
     found = []
     for members in plan.members():
