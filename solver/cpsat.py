@@ -42,6 +42,8 @@ class Solved:
         Gives the values of variables where there is a solution.
     seconds
         Wall time of the search.
+    effort
+        CP-SAT's deterministic seconds.
     log
         The solver's own log, if it was asked for.
     """
@@ -50,6 +52,7 @@ class Solved:
     bound: int
     solver: Any
     seconds: float
+    effort: float
     log: str
 
 
@@ -128,7 +131,8 @@ def run_cpsat(
         raise RuntimeError(f"CP-SAT calls the model invalid: {model.validate()}")
     known = code != cp_model.INFEASIBLE and math.isfinite(solver.best_objective_bound)
     bound = math.ceil(solver.best_objective_bound - 1e-6) if known else 0
-    return Solved(_STATUS[code], bound, solver, solver.wall_time, "\n".join(lines))
+    effort = solver.response_proto.deterministic_time
+    return Solved(_STATUS[code], bound, solver, solver.wall_time, effort, "\n".join(lines))
 
 
 def _solve(

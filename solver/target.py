@@ -20,8 +20,9 @@ from memonger.solver.presolve import Reduction, allowed_pairs, gap_fixing, unred
 from memonger.solver.prices import reduce_by_prices
 from memonger.solver.relaxation import Relaxation
 
-# For a target above the bound, of the time that is left, and in proportion to what was spent: where
-# it does not suffice, smaller steps.
+# For a target above the bound, of the time that is left, and in proportion to what all before it
+# took, in CP-SAT's deterministic seconds, so that the machine decides nothing while there is time:
+# where it does not suffice, smaller steps.
 SHARE = 0.4
 SPENT = 2.0
 PATIENCE = 10.0
@@ -39,14 +40,15 @@ class Answer:
         No plan at all costs less, bytes.
     classes
         Buffer index -> class, or ``None``.
-    seconds
-        Time of the search.
+    seconds, effort
+        Time of the search, and CP-SAT's deterministic seconds.
     """
 
     status: Status
     bound: int
     classes: list[int] | None
-    seconds: float
+    seconds: float = 0.0
+    effort: float = 0.0
 
 
 def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> None:
@@ -56,15 +58,17 @@ def search(incumbent: Incumbent, core: Core, relaxation: Relaxation | None) -> N
     """
     groups, problem, deadline = core.groups, incumbent.problem, incumbent.run.deadline
     relaxed = target = incumbent.bound
+    spent = 0.0
     while not incumbent.closed and not deadline.expired:
         if relaxation is None:
             target = incumbent.cost
         target = min(target, incumbent.cost)
-        seconds = deadline.remaining()
+        seconds, effort = deadline.remaining(), None
         if incumbent.bound < target < incumbent.cost:
-            seconds = min(SHARE * seconds, max(PATIENCE, SPENT * incumbent.solve_seconds))
-        answer = ask(incumbent, core, relaxation, target, seconds)
+            seconds, effort = SHARE * seconds, max(PATIENCE, SPENT * spent)
+        answer = ask(incumbent, core, relaxation, target, seconds, effort)
         incumbent.solve_seconds += answer.seconds
+        spent += answer.effort
         if answer.classes is not None:
             incumbent.offer(core.plan(problem, answer.classes), "cp-sat")
         incumbent.prove(answer.bound, Proof.CP_SAT)
@@ -82,6 +86,7 @@ def ask(
     relaxation: Relaxation | None,
     target: int,
     seconds: float = math.inf,
+    effort: float | None = None,
 ) -> Answer:
     """Search for the cheapest plan among those that cost at most a target.
 
@@ -97,14 +102,16 @@ def ask(
         Bytes.
     seconds
         Time limit, beside that of the run.
+    effort
+        Limit in CP-SAT's deterministic seconds.
     """
     groups, run, bound = core.groups, incumbent.run, incumbent.bound
-    nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None, 0.0)
+    nothing = Answer(Status.INFEASIBLE, target + groups.gcd, None)
     reduction = _reduction(groups, relaxation, target)
     if reduction is None:
         return nothing
     if not affordable(num_entries(groups, reduction.pairs), run.deadline):
-        return Answer(Status.UNKNOWN, bound, None, 0.0)
+        return Answer(Status.UNKNOWN, bound, None)
     model = ClassModel(groups, reduction)
     model.require_cost(bound, target)
     if target == incumbent.cost:
@@ -118,6 +125,7 @@ def ask(
     solved = run_cpsat(
         model.model,
         seconds=min(seconds, run.deadline.remaining()),
+        effort=effort,
         workers=run.workers,
         seed=run.seed,
         on_bound=lambda units: incumbent.tell(bound=proven(units)),
@@ -125,11 +133,11 @@ def ask(
         on_interrupt=run.deadline.stop,
     )
     if solved.status is Status.INFEASIBLE:
-        return replace(nothing, seconds=solved.seconds)
+        return replace(nothing, seconds=solved.seconds, effort=solved.effort)
     classes = None
     if solved.status in (Status.OPTIMAL, Status.FEASIBLE):
         classes = model.classes(solved.solver.value)
-    return Answer(solved.status, proven(solved.bound), classes, solved.seconds)
+    return Answer(solved.status, proven(solved.bound), classes, solved.seconds, solved.effort)
 
 
 def _reduction(groups: Groups, relaxation: Relaxation | None, target: int) -> Reduction | None:
