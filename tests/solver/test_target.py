@@ -191,8 +191,8 @@ def test_the_target_is_raised(monkeypatch, gap, factor):
     """Until there is a plan; each before was impossible. The proof is a search."""
     seen = []
 
-    def spy(incumbent, core, relaxation, cost, seconds):
-        answer = ask(incumbent, core, relaxation, cost, seconds)
+    def spy(incumbent, core, relaxation, cost, *limits):
+        answer = ask(incumbent, core, relaxation, cost, *limits)
         seen.append((cost // factor, answer.status))
         return answer
 
