@@ -89,6 +89,8 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone (`memonger info x | head`): nothing left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit:
+        return 0  # typer's answer to a reader that has gone
     except OSError as error:
         return _fail(f"cannot write: {error.strerror or error}", 2)
     except RecursionError:

@@ -250,6 +250,8 @@ def check_new(source: str | Path, target: Path) -> None:
 
 def check_target(path: Path | None) -> None:
     """Refuse a file that could not be written at the end, before the work begins."""
+    if path == Path("-"):
+        raise InputError("-: not the name of a file; the output itself is /dev/stdout")
     if path is not None and not path.parent.is_dir():
         raise InputError(f"{path}: there is no directory {str(path.parent)!r}")
     if path is not None and path.is_dir():

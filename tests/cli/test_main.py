@@ -147,6 +147,22 @@ def test_broken_pipe(memonger, monkeypatch):
     assert (answer.code, answer.err) == (0, "")
 
 
+def test_a_reader_that_leaves_while_lines_are_printed():
+    """A real pipe, closed at its other end before anything is printed."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "memonger", "info", "--list"]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_dash_is_no_file(memonger, net, folder):
+    answer = memonger("solve", net, "-o", "-")
+    assert (answer.code, "not the name of a file" in answer.err) == (2, True)
+    assert not (folder / "-").exists()
+
+
 @pytest.mark.parametrize("arguments", [("--json",), ()], ids=["json", "table"])
 def test_a_reader_that_has_gone(arguments):
     """``memonger info --list | true``: no traceback, however late the pipe breaks."""
