@@ -13,7 +13,7 @@ from memonger.heuristics.arena_orders import order
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.first_fit_arena import BASELINES, Gap, fit
-from memonger.heuristics.first_fit_gaps import fits_into_gaps
+from memonger.heuristics.first_fit_gaps import greedy_with_gaps
 from memonger.heuristics.hill_climb import hill_climb
 from memonger.plan import ArenaPlan
 from memonger.problem import IntArray, Problem
@@ -60,11 +60,11 @@ def _within(run: ArenaRun, bound: int) -> ArenaRun:
 def _into_gaps(problem: Problem, run: ArenaRun) -> ArenaOutcome:
     sections = sections_of(problem)
     best: IntArray | None = None
-    for _, offsets in fits_into_gaps(problem, sections, run.deadline):
+    for _, offsets in greedy_with_gaps(problem, sections, run.deadline):
         if best is None or _peak(sections, offsets) < _peak(sections, best):
             best = offsets
     plan = None if best is None else arena_plan(problem, sections, best)
-    return ArenaOutcome(plan, source="first-fit-gaps")
+    return ArenaOutcome(plan, source="greedy-gaps")
 
 
 def _peak(sections: Sections, offsets: IntArray) -> int:
@@ -130,8 +130,8 @@ for _name, _place in BASELINES.items():
     )
 ARENA.add(
     ArenaAlgorithm(
-        "first-fit-gaps",
-        "first fit that makes use of the gaps of buffers, the best of several orders",
+        "greedy-gaps",
+        "canonical greedy and first fit that make use of gaps, the best of several orders",
         _into_gaps,
     )
 )

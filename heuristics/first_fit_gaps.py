@@ -11,7 +11,8 @@ from memonger.errors import PlanError
 from memonger.graph.sections import FREE, Sections
 from memonger.graph.spans import Spans, spans_of
 from memonger.heuristics.arena_orders import order
-from memonger.heuristics.arena_schedule import GREEDY_ORDERS
+from memonger.heuristics.arena_schedule import GREEDY_ORDERS, MANY
+from memonger.heuristics.canonical_gaps import CODES, canonical_with_gaps, pieces_of
 from memonger.plan import ArenaPlan
 from memonger.problem import IntArray, Problem
 from memonger.stop import Deadline
@@ -59,9 +60,7 @@ def fit_into_gaps(
     """
     offsets = sections.pinned.astype(np.int64)
     todo = np.ascontiguousarray(buffers[offsets[buffers] == FREE], dtype=np.int64)
-    first = np.searchsorted(spans.owner, np.arange(len(sections) + 1))
-    columns = (spans.owner, spans.begin, spans.end, spans.lower, spans.upper)
-    table = np.stack([np.ascontiguousarray(column, dtype=np.int64) for column in columns])
+    pieces = pieces_of(sections, spans)
     taken = np.empty(len(spans), dtype=np.int64)
     pinned = np.flatnonzero(offsets[spans.owner] != FREE)
     taken[: len(pinned)] = pinned
@@ -69,55 +68,61 @@ def fit_into_gaps(
     while done < len(todo):
         if deadline is not None and deadline.expired:
             return None
-        done, count = _place(todo, done, table, first, sections.alignment, offsets, taken, count)
+        done, count = _place(todo, done, pieces, offsets, taken, count)
     return offsets
 
 
 @numba.njit(cache=True, nogil=True)
-def _place(todo, done, table, first, alignment, offsets, taken, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _place(todo, done, pieces, offsets, taken, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Place buffers until the work is done; return how many are placed, and spans with them."""
-    owner, begin, end, lower, upper = table[0], table[1], table[2], table[3], table[4]
+    begin, end, lower, upper = pieces.begin, pieces.end, pieces.lower, pieces.upper
     work = 0
     while done < len(todo) and work < WORK:
         i = todo[done]
-        own = first[i + 1] - first[i]
-        lows = np.empty(own * count, np.int64)
-        highs = np.empty(own * count, np.int64)
+        step, own = pieces.alignment[i], range(pieces.first[i], pieces.first[i + 1])
+        room = 0
+        for k in own:
+            for j in taken[:count]:
+                room += begin[j] < end[k] and begin[k] < end[j]
+        lows, highs = np.empty(room, np.int64), np.empty(room, np.int64)
         found = 0
-        for k in range(first[i], first[i + 1]):
-            for t in range(count):
-                j = taken[t]
+        for k in own:
+            for j in taken[:count]:
                 if begin[j] < end[k] and begin[k] < end[j]:
-                    lows[found] = offsets[owner[j]] + lower[j] - upper[k]
-                    highs[found] = offsets[owner[j]] + upper[j] - lower[k]
+                    lows[found] = offsets[pieces.owner[j]] + lower[j] - upper[k]
+                    highs[found] = offsets[pieces.owner[j]] + upper[j] - lower[k]
                     found += 1
         place = np.int64(0)
-        for t in np.argsort(lows[:found]):
+        for t in np.argsort(lows):
             if place <= lows[t]:
                 break
             if place < highs[t]:
-                place = -(-highs[t] // alignment[i]) * alignment[i]
+                place = -(-highs[t] // step) * step
         offsets[i] = place
-        for k in range(first[i], first[i + 1]):
+        for k in own:
             taken[count] = k
             count += 1
-        work += 1 + own * count
+            work += count
+        work += 1
         done += 1
     return done, count
 
 
-def fits_into_gaps(
+def greedy_with_gaps(
     problem: Problem, sections: Sections, deadline: Deadline
 ) -> Iterator[tuple[str, IntArray]]:
-    """Yield the name and the offsets of first fit in several orders, as long as there is time.
+    """Yield the name and the offsets of greedy placements that make use of gaps, order by order.
 
-    Nothing if pinned buffers overlap.
+    Canonical ones, then first fit, as long as there is time; nothing if pinned buffers overlap.
     """
     if pins_contradict(problem):
         return
     spans = spans_of(problem, sections)
-    for code in GREEDY_ORDERS:
+    for code in CODES:
+        offsets = canonical_with_gaps(sections, spans, order(sections, code), deadline=deadline)
+        if offsets is not None:
+            yield f"canonical with gaps {code}", offsets
+    for code in GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]:
         offsets = fit_into_gaps(sections, spans, order(sections, code), deadline)
-        if offsets is None:
-            return
-        yield f"first fit into gaps {code}", offsets
+        if offsets is not None:
+            yield f"first fit into gaps {code}", offsets

@@ -226,7 +226,7 @@ class Problem:
         return tuple(sorted({buffer.device for buffer in self.buffers}))
 
     def conflict(self, first: int, second: int) -> bool:
-        """Return whether two buffers may not share memory (the devices apart)."""
+        """Return whether two buffers may not share memory (devices and gaps apart)."""
         time = self.vector_time
         if time is not None:
             return not (time.over_before(first, second) or time.over_before(second, first))

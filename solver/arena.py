@@ -7,7 +7,7 @@ from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
-from memonger.heuristics.first_fit_gaps import fits_into_gaps, pins_contradict
+from memonger.heuristics.first_fit_gaps import greedy_with_gaps, pins_contradict
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
 from memonger.solver.arena_gaps import close_part, has_gaps
@@ -55,13 +55,8 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
 
 
 def _greedy(incumbent: ArenaIncumbent) -> None:
-    """Try the canonical greedy in a few orders, and before that first fit where there are gaps."""
+    """Try the canonical greedy in a few orders, and what makes use of gaps if there are any."""
     deadline = incumbent.run.deadline
-    if incumbent.problem.gapped:
-        for name, fitted in fits_into_gaps(incumbent.problem, incumbent.sections, deadline):
-            incumbent.offer(fitted, name)
-            if incumbent.closed:
-                return
     for code in FIRST_ORDERS:
         if incumbent.closed or deadline.expired:
             return
@@ -69,6 +64,11 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.sections, order(incumbent.sections, code), deadline=deadline
         )
         incumbent.offer(found, f"canonical {code}")
+    if incumbent.problem.gapped:
+        for name, fitted in greedy_with_gaps(incumbent.problem, incumbent.sections, deadline):
+            incumbent.offer(fitted, name)
+            if incumbent.closed:
+                return
 
 
 def _dive(incumbent: ArenaIncumbent, part: Part) -> None:
