@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from memonger.graph.sections import Sections, sections_of
+from memonger.graph.spans import spans_of
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.first_fit_arena import BASELINES, Gap, fit
+from memonger.heuristics.first_fit_gaps import greedy_with_gaps
 from memonger.heuristics.hill_climb import hill_climb
 from memonger.plan import ArenaPlan
 from memonger.problem import IntArray, Problem
@@ -36,6 +39,8 @@ def _register(
 ) -> None:
     def run(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         sections = sections_of(problem)
+        if problem.gapped:
+            run = _within(run, int(spans_of(problem, sections).load.max(initial=0)) * sections.unit)
         offsets = place(sections, run)
         plan = None if offsets is None else arena_plan(problem, sections, offsets)
         return ArenaOutcome(plan, source=name)
@@ -43,12 +48,35 @@ def _register(
     ARENA.add(ArenaAlgorithm(name, summary, run))
 
 
+def _within(run: ArenaRun, bound: int) -> ArenaRun:
+    """Return the run with reports of no higher bound: heuristics take gaps for memory."""
+
+    def report(state: Progress) -> None:
+        run.report(replace(state, bound=min(state.bound, bound)))
+
+    return replace(run, report=report)
+
+
+def _into_gaps(problem: Problem, run: ArenaRun) -> ArenaOutcome:
+    sections = sections_of(problem)
+    best: IntArray | None = None
+    for _, offsets in greedy_with_gaps(problem, sections, run.deadline):
+        if best is None or _peak(sections, offsets) < _peak(sections, best):
+            best = offsets
+    plan = None if best is None else arena_plan(problem, sections, best)
+    return ArenaOutcome(plan, source="greedy-gaps")
+
+
+def _peak(sections: Sections, offsets: IntArray) -> int:
+    return int((offsets + sections.size).max(initial=0))
+
+
 def _last(sections: Sections, run: ArenaRun, steps: Iterator[IntArray]) -> IntArray | None:
     """Return the last of improving placements; tell of each. Ctrl-C ends it with the last one."""
     best = None
     try:
         for best in steps:
-            peak = int((best + sections.size).max(initial=0)) * sections.unit
+            peak = _peak(sections, best) * sections.unit
             bound = int(sections.load.max(initial=0)) * sections.unit
             run.report(Progress(peak, bound, run.deadline.elapsed()))
     except KeyboardInterrupt:
@@ -100,5 +128,12 @@ for _name, _place in BASELINES.items():
         "the rule of that planner",
         lambda sections, run, place=_place: place(sections, run.deadline),  # type: ignore[misc]
     )
+ARENA.add(
+    ArenaAlgorithm(
+        "greedy-gaps",
+        "canonical greedy and first fit that make use of gaps, the best of several orders",
+        _into_gaps,
+    )
+)
 _register("hill-climb", "swaps in the order of first fit (Vela, TVM)", _climb)
 _register("dives", "greedy orders, bound-guided dives, segmented dives: for any size", _dive)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 
 from memonger.errors import PlanError, ProblemError
+from memonger.gaps import Gap
 from memonger.plan import ArenaPlan
 from memonger.problem import Buffer, Problem
 from memonger.verify import verify_arena
@@ -14,6 +16,7 @@ from memonger.verify import verify_arena
 _SYNONYMS = {"start": "lower", "begin": "lower", "buffer": "id", "buffer_id": "id"}
 _REQUIRED = ("id", "lower", "upper", "size")
 _OPTIONAL = ("alignment", "hint", "offset")
+_GAP = re.compile(r"([0-9]{1,19})-([0-9]{1,19})(?:@([0-9]{1,19}):([0-9]{1,19}))?")
 
 Row = Mapping[str, str]
 
@@ -34,8 +37,10 @@ def problem_from_csv(text: str, source: str = "csv") -> Problem:
           heed to. The solutions that MiniMalloc writes have this column: read as a problem they
           leave nothing to decide;
         * ``hint``: see `hints_from_csv`;
-        * ``gaps``: times inside the live range at which the buffer takes no memory. They cannot be
-          planned: cells must be empty.
+        * ``gaps``: stretches of the live range in which the buffer takes no memory, as
+          ``lower-upper``, or only the part [offset + low, offset + high) of its space, as
+          ``lower-upper@low:high``; with blanks between them. Where the column ``end`` is in place
+          of ``upper``, the gaps name their last times, too.
 
         Other columns are of no concern.
     source
@@ -44,13 +49,11 @@ def problem_from_csv(text: str, source: str = "csv") -> Problem:
     Raises
     ------
     ProblemError
-        If a column is missing or stands twice, a value is no integer, or a buffer has gaps; names
-        the row.
+        If a column is missing or stands twice, a value is no integer, or a cell of ``gaps`` has
+        another form; names the row. If a gap cannot be one of its buffer; names the buffer.
     """
     buffers = []
     for where, row in _rows(text, source):
-        if row.get("gaps"):
-            raise ProblemError(f"{where} has gaps, which cannot be planned: {row['gaps'][:40]!r}")
         given = _integers(row, where)
         buffers.append(
             Buffer(
@@ -60,6 +63,7 @@ def problem_from_csv(text: str, source: str = "csv") -> Problem:
                 given["upper"],
                 alignment=given.get("alignment", 1),
                 offset=given.get("offset"),
+                gaps=_gaps(row, where),
             )
         )
     try:
@@ -149,12 +153,28 @@ def _integers(row: Row, where: str) -> dict[str, int]:
     return numbers
 
 
+def _gaps(row: Row, where: str) -> tuple[Gap, ...]:
+    """Return the gaps of a row; in the dialect of ``end`` their ends are inclusive, too."""
+    after = 1 if "end" in row else 0
+    gaps = []
+    for entry in row.get("gaps", "").split():
+        found = _GAP.fullmatch(entry)
+        if found is None:
+            raise ProblemError(f"{where} has no gap lower-upper[@low:high]: {entry[:40]!r}")
+        start, end, lower, upper = (int(number or 0) for number in found.groups())
+        if found[3] is not None and lower == upper:
+            raise ProblemError(f"{where} has an empty window: {entry[:40]!r}")
+        gaps.append(Gap(start, end + after, lower, upper))
+    return tuple(gaps)
+
+
 def problem_to_csv(problem: Problem) -> str:
     """Return a problem as a CSV file of MiniMalloc.
 
-    Columns ``alignment`` and ``offset`` are there where a buffer has an alignment above 1, or is
-    pinned; cells of ``offset`` are empty where others are not. (MiniMalloc itself reads the column
-    only if no cell is empty, and names without commas, quotes and line ends.)
+    Columns ``alignment``, ``gaps`` and ``offset`` are there where a buffer has an alignment above
+    1, has gaps, or is pinned; cells of ``offset`` are empty where others are not. (MiniMalloc
+    itself reads the column only if no cell is empty, and names without commas, quotes and line
+    ends.)
 
     Raises
     ------
@@ -194,13 +214,21 @@ def _to_csv(problem: Problem, offsets: list[int | None] | tuple[int, ...] | None
     aligned = any(buffer.alignment != 1 for buffer in problem.buffers)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    more = ["alignment"] * aligned + ["offset"] * (offsets is not None)
+    gapped = bool(problem.gapped)
+    more = ["alignment"] * aligned + ["gaps"] * gapped + ["offset"] * (offsets is not None)
     writer.writerow([*_REQUIRED, *more])
     for index, buffer in enumerate(problem.buffers):
         row: list[object] = [buffer.name, buffer.start, buffer.end, buffer.size]
         if aligned:
             row.append(buffer.alignment)
+        if gapped:
+            row.append(" ".join(map(_gap_to_csv, buffer.gaps)))
         if offsets is not None:
             row.append(offsets[index])  # None is an empty cell
         writer.writerow(row)
     return out.getvalue()
+
+
+def _gap_to_csv(gap: Gap) -> str:
+    window = f"@{gap.lower}:{gap.upper}" if gap.upper else ""
+    return f"{gap.start}-{gap.end}{window}"

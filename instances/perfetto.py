@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Any
 
+from memonger.gaps import Span
 from memonger.plan import ArenaPlan
-from memonger.problem import Problem
+from memonger.problem import Buffer, Problem
 from memonger.verify import verify_arena
 
 
@@ -14,8 +16,9 @@ def plan_to_trace(problem: Problem, plan: ArenaPlan) -> dict[str, Any]:
     """Return a plan as the JSON data of a trace.
 
     Each device is a process, with a counter of the bytes in use and a slice for each buffer that
-    has its size and offset as arguments. Slices of one track do not overlap: a buffer takes the
-    first track that is free. O(n log n).
+    has its size and offset as arguments. A buffer with gaps has a slice for each stretch of time in
+    which it takes memory, with the part that it takes where that is not all. Slices of one track do
+    not overlap: a buffer takes the first track that is free. O(n log n).
 
     Raises
     ------
@@ -30,19 +33,7 @@ def plan_to_trace(problem: Problem, plan: ArenaPlan) -> dict[str, Any]:
         events.append({"ph": "M", "name": "process_name", "pid": pid, "args": {"name": name}})
         events += _counters(problem, own, pid)
         for index, track in _tracks(problem, own):
-            buffer = problem.buffers[index]
-            events.append(
-                {
-                    "ph": "X",
-                    "name": buffer.name,
-                    "cat": "buffer",
-                    "pid": pid,
-                    "tid": track,
-                    "ts": buffer.start,
-                    "dur": buffer.end - buffer.start,
-                    "args": {"size": buffer.size, "offset": plan.offsets[index]},
-                }
-            )
+            events += _slices(problem.buffers[index], plan.offsets[index], pid, track)
     return {
         "displayTimeUnit": "ms",
         "otherData": {"instance": problem.name, "arena_bytes": plan.cost(problem)},
@@ -50,13 +41,34 @@ def plan_to_trace(problem: Problem, plan: ArenaPlan) -> dict[str, Any]:
     }
 
 
+def _slices(buffer: Buffer, offset: int, pid: int, track: int) -> Iterator[dict[str, Any]]:
+    """Yield the slices of a buffer; one without bytes has one all the same."""
+    whole = Span(buffer.start, buffer.end, 0, buffer.size)
+    for span in buffer.spans if buffer.gaps else (whole,):
+        arguments = {"size": buffer.size, "offset": offset}
+        if (span.lower, span.upper) != (0, buffer.size):
+            arguments |= {"lower": span.lower, "upper": span.upper}
+        yield {
+            "ph": "X",
+            "name": buffer.name,
+            "cat": "buffer",
+            "pid": pid,
+            "tid": track,
+            "ts": span.start,
+            "dur": span.end - span.start,
+            "args": arguments,
+        }
+
+
 def _counters(problem: Problem, own: list[int], pid: int) -> list[dict[str, Any]]:
     """Return the bytes in use from each time on at which they change."""
     change: dict[int, int] = {}
     for index in own:
         buffer = problem.buffers[index]
-        change[buffer.start] = change.get(buffer.start, 0) + buffer.size
-        change[buffer.end] = change.get(buffer.end, 0) - buffer.size
+        change |= {time: change.get(time, 0) for time in (buffer.start, buffer.end)}
+        for start, end, lower, upper in buffer.spans:
+            change[start] = change.get(start, 0) + upper - lower
+            change[end] = change.get(end, 0) - upper + lower
     events, used = [], 0
     for time in sorted(change):
         used += change[time]

@@ -12,7 +12,12 @@ from memonger.certificate import Certificate, certificate_from_json, certificate
 from memonger.errors import InputError, PlanError
 from memonger.forms import ARENA_FORM, FORMS, SHARING_FORM, Form
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
-from memonger.instances.problem_json import names_of, problem_from_json, rules_to_json
+from memonger.instances.problem_json import (
+    gaps_to_json,
+    names_of,
+    problem_from_json,
+    rules_to_json,
+)
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 from memonger.result import ArenaResult, Proof, SharingResult
@@ -20,8 +25,8 @@ from memonger.result import ArenaResult, Proof, SharingResult
 FORMAT = "memonger-plan/1"
 
 _NUMBERS = ("size", "start", "end")
-_FIELDS = {"devices": "device", "alignments": "alignment", "pinned": "offset"}
-_COLUMNS = ("buffers", "devices", "alignments", "pinned", "vector_time")
+_FIELDS = {"devices": "device", "alignments": "alignment", "pinned": "offset", "gaps": "gaps"}
+_COLUMNS = ("buffers", *_FIELDS, "vector_time")
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ def _placed(problem: Problem, plan: SharingPlan | ArenaPlan) -> dict[str, Any]:
         data["alignments"] = alignments
     if pinned:
         data["pinned"] = pinned
+    if problem.gapped:
+        data["gaps"] = {b.name: gaps_to_json(b.gaps) for b in problem.buffers if b.gaps}
     return data
 
 
@@ -137,7 +144,7 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     for key in ("buffers", where, "objective", "bound", "status"):
         if key not in data:
             raise InputError(f"{source}: {key!r} is missing")
-    for key in ("alignments", "pinned"):
+    for key in ("alignments", "pinned", "gaps"):
         if where == "sharing" and data.get(key):
             raise InputError(f"{source}: {key!r} is for plans of the form 'arena'")
     problem = _problem(data, source)

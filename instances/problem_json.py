@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
 
 from memonger.errors import ProblemError
+from memonger.gaps import Gap
 from memonger.problem import MAX_TOTAL_BYTES, Buffer, Problem, VectorTime
 from memonger.rules import Pairs, Rules
 
 FORMAT = "memonger-problem/1"
 
 _TOP = frozenset({"format", "name", "horizon", "buffers", "in_place", "rules"})
-_KEYS = frozenset(
-    ["name", "size", "start", "end", "alignment", "offset", "device", "vector_start", "vector_end"]
-)
+_NUMBERS = ("size", "start", "end", "alignment", "offset")
+_KEYS = frozenset(["name", "device", "gaps", "vector_start", "vector_end", *_NUMBERS])
 
 
 def problem_to_json(problem: Problem) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
             entry["offset"] = buffer.offset
         if buffer.device:
             entry["device"] = buffer.device
+        if buffer.gaps:
+            entry["gaps"] = gaps_to_json(buffer.gaps)
         if problem.vector_time is not None:
             entry["vector_start"] = problem.vector_time.start[index].tolist()
             entry["vector_end"] = problem.vector_time.end[index].tolist()
@@ -50,6 +52,14 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
     if problem.rules:
         data["rules"] = rules_to_json(problem)
     return data
+
+
+def gaps_to_json(gaps: Sequence[Gap]) -> list[list[int]]:
+    """Return gaps as [start, end], with a window as [start, end, lower, upper]."""
+    return [
+        [gap.start, gap.end, gap.lower, gap.upper] if gap.upper else [gap.start, gap.end]
+        for gap in gaps
+    ]
 
 
 def names_of(problem: Problem, pairs: Pairs) -> list[list[str]]:
@@ -166,7 +176,7 @@ def _buffer(entry: object, where: str) -> Buffer:
     if not isinstance(name, str):
         raise ProblemError(f"{where}: 'name' must be a string")
     where = f"{where} ({name!r})"
-    numbers = {"alignment": 1}
+    numbers: dict[str, Any] = {"alignment": 1}
     keys = ("size", "start", "end", "alignment", *(key for key in ("offset",) if key in entry))
     for key in keys:
         value = entry.get(key, numbers.get(key))
@@ -180,7 +190,22 @@ def _buffer(entry: object, where: str) -> Buffer:
     device = entry.get("device", "")
     if not isinstance(device, str):
         raise ProblemError(f"{where}: 'device' must be a string, got {shown(device)}")
-    return Buffer(name, **numbers, device=device)
+    return Buffer(name, **numbers, device=device, gaps=_gaps(entry.get("gaps", []), where))
+
+
+def _gaps(data: object, where: str) -> tuple[Gap, ...]:
+    if not isinstance(data, list):
+        raise ProblemError(f"{where}: 'gaps' must be a list")
+    gaps = []
+    for numbers in data:
+        right = isinstance(numbers, list) and len(numbers) in (2, 4)
+        if not right or not all(type(number) is int for number in numbers):
+            raise ProblemError(
+                f"{where}: a gap must be [start, end] or [start, end, lower, upper], integers; "
+                f"got {shown(numbers)}"
+            )
+        gaps.append(Gap(*numbers))
+    return tuple(gaps)
 
 
 def _vector_time(vectors: list[tuple[object, object]]) -> VectorTime | None:

@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from memonger.errors import MemongerError
+    from memonger.gaps import Gap
     from memonger.net.io import load_net, save_net
     from memonger.pipeline import optimize
     from memonger.plan import ArenaPlan, SharingPlan
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArenaPlan",
     "Buffer",
+    "Gap",
     "MemongerError",
     "Problem",
     "Proof",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "ArenaPlan": "memonger.plan",
     "Buffer": "memonger.problem",
+    "Gap": "memonger.gaps",
     "MemongerError": "memonger.errors",
     "Problem": "memonger.problem",
     "Proof": "memonger.result",

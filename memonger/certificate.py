@@ -85,7 +85,8 @@ class CliqueCertificate:
     """One time point: the buffers that are live there do not overlap in an arena.
 
     Where all of them are aligned to multiples of a, each but the topmost takes its size rounded up
-    to a multiple of a.
+    to a multiple of a. Of buffers that have a gap then the windows count, if there are any; a must
+    divide where these begin, too.
 
     Parameters
     ----------
@@ -106,10 +107,17 @@ class CliqueCertificate:
         """
         if problem.vector_time is not None:
             raise PlanError("a time point proves nothing for the arena in vector time")
-        live = [b for b in problem.buffers if b.size and b.start <= self.time < b.end]
-        step = math.gcd(*(buffer.alignment for buffer in live)) or 1
-        waste = [-buffer.size % step for buffer in live]
-        return sum(buffer.size for buffer in live) + sum(waste) - max(waste, default=0)
+        live = [
+            (buffer.alignment, span)
+            for buffer in problem.buffers
+            if buffer.start <= self.time < buffer.end
+            for span in buffer.spans
+            if span.start <= self.time < span.end
+        ]
+        step = math.gcd(*(math.gcd(alignment, span.lower) for alignment, span in live)) or 1
+        sizes = [span.upper - span.lower for _, span in live]
+        waste = [-size % step for size in sizes]
+        return sum(sizes) + sum(waste) - max(waste, default=0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""

@@ -18,8 +18,9 @@ def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str
     """Return a picture of a plan: its buffers over their live ranges, as high as their bytes.
 
     Sharing: a lane for each shared buffer, as high as its bytes, the largest at the bottom.
-    Arena: at their offsets, the arenas of several devices on top of each other. The black line is
-    the load, the bytes live at each time: no placement of whatever kind can stay below its peak.
+    Arena: at their offsets, the arenas of several devices on top of each other, and what buffers
+    with gaps take. The black line is the load, the bytes live at each time: no placement of
+    whatever kind can stay below its peak.
 
     Parameters
     ----------
@@ -44,11 +45,12 @@ def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     bottoms, lines, total = _layout(problem, plan)
-    colors = [f"C{index % 10}" for index in range(len(problem))]
+    owners, corners = _rectangles(problem, bottoms, plan)
+    colors = [f"C{owner % 10}" for owner in owners]
     many = len(problem) > 2000  # outlines would hide what they outline
     axes.add_collection(
         PolyCollection(
-            list(_rectangles(problem, bottoms, plan)),
+            list(corners),
             facecolors=colors,
             edgecolors="none" if many else "white",
             linewidths=0.4,
@@ -97,13 +99,18 @@ def _layout(problem: Problem, plan: SharingPlan | ArenaPlan) -> tuple[list[int],
 
 def _rectangles(
     problem: Problem, bottoms: list[int], plan: SharingPlan | ArenaPlan
-) -> npt.NDArray[np.float64]:
-    """Return the corners of the buffers, shape (buffers, 4, 2)."""
-    starts, ends = problem.starts, problem.ends
-    lower = np.array(bottoms, dtype=np.float64)
-    upper = lower + (problem.sizes if isinstance(plan, SharingPlan) else problem.raw_sizes)
+) -> tuple[list[int], npt.NDArray[np.float64]]:
+    """Return the buffer of each rectangle, and their corners, shape (rectangles, 4, 2)."""
+    if isinstance(plan, SharingPlan):
+        rows = [(i, b.start, b.end, 0, b.padded_size) for i, b in enumerate(problem.buffers)]
+    else:
+        rows = [(i, *span) for i, buffer in enumerate(problem.buffers) for span in buffer.spans]
+    owners, *sides = np.array(rows, dtype=np.int64).reshape(-1, 5).T
+    starts, ends, lower, upper = (side.astype(np.float64) for side in sides)
+    bottom = np.array(bottoms, dtype=np.float64)[owners]
+    lower, upper = bottom + lower, bottom + upper
     corners = [(starts, lower), (ends, lower), (ends, upper), (starts, upper)]
-    return np.stack([np.column_stack(corner) for corner in corners], axis=1)
+    return owners.tolist(), np.stack([np.column_stack(corner) for corner in corners], axis=1)
 
 
 def _lane_bottoms(capacities: list[int]) -> list[int]:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from memonger.errors import ProblemError
+from memonger.gaps import Gap, Span, fault_of, spans_between
 from memonger.rules import NO_RULES, Rules
 from memonger.vector_time import IntArray, VectorTime
 
@@ -37,6 +38,8 @@ class Buffer:
         Buffers of different devices never share; ``""`` where there is one device only.
     offset
         Where the buffer is pinned to in the arena, bytes; ``None`` leaves it free.
+    gaps
+        When it takes less than its size in the arena; sorted, disjoint, within the live range.
     """
 
     name: str
@@ -46,11 +49,17 @@ class Buffer:
     alignment: int = 1
     device: str = ""
     offset: int | None = None
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def padded_size(self) -> int:
         """Size in bytes, rounded up to the alignment."""
         return -(-self.size // self.alignment) * self.alignment
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """When the buffer takes which part of its space in the arena; nothing without a size."""
+        return spans_between(self.start, self.end, self.size, self.gaps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +86,9 @@ class Problem:
     ------
     ProblemError
         If a name is empty or not unique, a size or a time negative, a live range empty, an
-        alignment below 1, or the sizes add up to 2^62 bytes or more; or if a pair is none that
-        can be in place, or a rule speaks of buffers that are none, are empty, or are on two
-        devices. Names the buffer.
+        alignment below 1, gaps not as they must be, or the sizes add up to 2^62 bytes or more; or
+        if a pair is none that can be in place, or a rule speaks of buffers that are none, are
+        empty, or are on two devices. Names the buffer.
 
     Examples
     --------
@@ -109,7 +118,7 @@ class Problem:
             _check_vectors(self.buffers, self.vector_time)
         if self.in_place:
             _check_in_place(self)
-        _check_rules(self)
+        self.rules.check_buffers(self.buffers)
 
     def __len__(self) -> int:
         return len(self.buffers)
@@ -133,6 +142,11 @@ class Problem:
     def ends(self) -> IntArray:
         """Ends of the live ranges, exclusive, shape (buffers,)."""
         return self._array([buffer.end for buffer in self.buffers])
+
+    @cached_property
+    def gapped(self) -> tuple[int, ...]:
+        """The buffers that have gaps, ascending."""
+        return tuple(i for i, buffer in enumerate(self.buffers) if buffer.gaps)
 
     @cached_property
     def freed(self) -> IntArray:
@@ -162,7 +176,7 @@ class Problem:
         return tuple(sorted({buffer.device for buffer in self.buffers}))
 
     def conflict(self, first: int, second: int) -> bool:
-        """Return whether two buffers may not share memory (the devices apart)."""
+        """Return whether two buffers may not share memory (devices and gaps apart)."""
         time = self.vector_time
         if time is not None:
             return not (time.over_before(first, second) or time.over_before(second, first))
@@ -191,6 +205,8 @@ class Problem:
 
 
 def _check_vectors(buffers: tuple[Buffer, ...], time: VectorTime) -> None:
+    if any(buffer.gaps for buffer in buffers):
+        raise ProblemError("gaps of nets that run in parallel cannot be planned")
     if len(time) != len(buffers):
         raise ProblemError("vector time has another number of buffers than the problem")
     for index in time.empty[:1].tolist():
@@ -214,32 +230,18 @@ def _check_in_place(problem: Problem) -> None:
             )
 
 
-def _check_rules(problem: Problem) -> None:
-    rules = problem.rules
-    if rules.at_most is not None and rules.at_most < 0:
-        raise ProblemError(f"at most {rules.at_most} shared buffers: the number is negative")
-    for pair in (*rules.together, *rules.apart):
-        if not all(0 <= i < len(problem) for i in pair):
-            raise ProblemError(f"rule for {pair}: there is no such buffer")
-        one, other = (problem.buffers[i] for i in pair)
-        if one is other or not one.size or not other.size or one.device != other.device:
-            raise ProblemError(
-                f"no rule can be made for {one.name!r} and {other.name!r}: they must be two "
-                "buffers of one device that are not empty"
-            )
-
-
 def _check(buffer: Buffer) -> None:
     if not buffer.name:
         raise ProblemError("a buffer has an empty name")
     if buffer.size < 0:
-        raise ProblemError(f"buffer {buffer.name!r} has the negative size {buffer.size}")
-    if buffer.alignment < 1:
-        raise ProblemError(f"buffer {buffer.name!r} has the alignment {buffer.alignment}, below 1")
-    if buffer.offset is not None and (buffer.offset < 0 or buffer.offset % buffer.alignment):
-        raise ProblemError(f"buffer {buffer.name!r} cannot be pinned to {buffer.offset}")
-    if not 0 <= buffer.start < buffer.end < 2**62:
-        raise ProblemError(
-            f"buffer {buffer.name!r} has the empty or negative live range "
-            f"[{buffer.start}, {buffer.end})"
-        )
+        fault: str | None = f"has the negative size {buffer.size}"
+    elif buffer.alignment < 1:
+        fault = f"has the alignment {buffer.alignment}, below 1"
+    elif buffer.offset is not None and (buffer.offset < 0 or buffer.offset % buffer.alignment):
+        fault = f"cannot be pinned to {buffer.offset}"
+    elif not 0 <= buffer.start < buffer.end < 2**62:
+        fault = f"has the empty or negative live range [{buffer.start}, {buffer.end})"
+    else:
+        fault = fault_of(buffer.start, buffer.end, buffer.size, buffer.gaps)
+    if fault is not None:
+        raise ProblemError(f"buffer {buffer.name!r} {fault}")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from memonger.errors import PlanError
+from memonger.errors import PlanError, ProblemError
+
+if TYPE_CHECKING:
+    from memonger.problem import Buffer
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -45,6 +49,27 @@ class Rules:
             return tuple((new[i], new[j]) for i, j in pairs if i in new and j in new)
 
         return Rules(self.at_most, kept(self.together), kept(self.apart))
+
+    def check_buffers(self, buffers: Sequence[Buffer]) -> None:
+        """Check that the rules can be for these buffers.
+
+        Raises
+        ------
+        ProblemError
+            If the number is negative, or a rule speaks of buffers that are none, are empty, or are
+            on two devices.
+        """
+        if self.at_most is not None and self.at_most < 0:
+            raise ProblemError(f"at most {self.at_most} shared buffers: the number is negative")
+        for pair in (*self.together, *self.apart):
+            if not all(0 <= i < len(buffers) for i in pair):
+                raise ProblemError(f"rule for {pair}: there is no such buffer")
+            one, other = (buffers[i] for i in pair)
+            if one is other or not one.size or not other.size or one.device != other.device:
+                raise ProblemError(
+                    f"no rule can be made for {one.name!r} and {other.name!r}: they must be two "
+                    "buffers of one device that are not empty"
+                )
 
     def check(
         self, shared: Sequence[int], name: Callable[[int], str], capacities: Mapping[int, int]

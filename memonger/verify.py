@@ -43,6 +43,9 @@ def verify_sharing(problem: Problem, plan: SharingPlan) -> int:
         raise PlanError(
             f"the plan places {len(plan.shared)} buffers, the problem has {len(problem)}"
         )
+    if problem.gapped:
+        name = problem.buffers[problem.gapped[0]].name
+        raise PlanError(f"buffer {name!r} has gaps, which plans of the form 'sharing' cannot keep")
     groups: dict[int, list[int]] = {}
     for index, number in enumerate(plan.shared):
         if number < 0:
@@ -91,8 +94,8 @@ def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
     """Check that an arena plan is valid and return its cost in bytes.
 
     A plan is valid iff it places every buffer at an offset that is not negative, a multiple of the
-    buffer's alignment, and where the buffer is pinned to if it is; and buffers of one device that
-    are live at the same time do not overlap.
+    buffer's alignment, and where the buffer is pinned to if it is; and no two buffers of one device
+    take the same byte at the same time: in its gaps a buffer takes what their windows say.
 
     Parameters
     ----------
@@ -104,7 +107,8 @@ def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
     Returns
     -------
     int
-        Sum over the devices of the highest end of a buffer that has a size, bytes.
+        Sum over the devices of the highest end of a buffer that has a size, bytes; the whole
+        buffer counts, gaps or not.
 
     Raises
     ------
@@ -128,24 +132,28 @@ def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
     events = [
         event
         for index, buffer in enumerate(problem.buffers)
-        if buffer.size
-        for event in ((buffer.start, 1, index), (buffer.end, 0, index))
+        for span in buffer.spans
+        for event in ((span.start, 1, index, span), (span.end, 0, index, span))
     ]
     events.sort()
-    live: dict[str, list[tuple[int, int]]] = {device: [] for device in problem.devices}
-    for _, begins, index in events:
+    live: dict[str, list[_Taken]] = {device: [] for device in problem.devices}
+    for _, begins, index, span in events:
         here = live[problem.buffers[index].device]
-        entry = (plan.offsets[index], index)
+        entry = (plan.offsets[index] + span.lower, index, plan.offsets[index] + span.upper)
         at = bisect.bisect_left(here, entry)
         if not begins:
             del here[at]
             continue
         if at:
-            _check_overlap(problem, plan, here[at - 1][1], index)
+            _check_overlap(problem, plan, here[at - 1], entry)
         if at < len(here):
-            _check_overlap(problem, plan, index, here[at][1])
+            _check_overlap(problem, plan, entry, here[at])
         here.insert(at, entry)
     return plan.cost(problem)
+
+
+_Taken = tuple[int, int, int]
+"""From which byte on a buffer takes memory, its index, and where that ends."""
 
 
 def _check_offset(problem: Problem, index: int, offset: int) -> None:
@@ -163,12 +171,12 @@ def _check_offset(problem: Problem, index: int, offset: int) -> None:
         )
 
 
-def _check_overlap(problem: Problem, plan: ArenaPlan, lower: int, upper: int) -> None:
-    """Check two buffers that are live together, the one with the lower offset first."""
-    one, other = problem.buffers[lower], problem.buffers[upper]
-    if plan.offsets[lower] + one.size > plan.offsets[upper]:
+def _check_overlap(problem: Problem, plan: ArenaPlan, lower: _Taken, upper: _Taken) -> None:
+    """Check what two buffers take at a time, the one that begins lower first."""
+    if lower[2] > upper[0]:
+        one, other = problem.buffers[lower[1]], problem.buffers[upper[1]]
         raise PlanError(
-            f"buffers {one.name!r} [{one.start}, {one.end}) at {plan.offsets[lower]} and "
-            f"{other.name!r} [{other.start}, {other.end}) at {plan.offsets[upper]} are live at the "
-            "same time and overlap"
+            f"buffers {one.name!r} [{one.start}, {one.end}) at {plan.offsets[lower[1]]} and "
+            f"{other.name!r} [{other.start}, {other.end}) at {plan.offsets[upper[1]]} are live at "
+            "the same time and overlap"
         )

@@ -3,10 +3,9 @@
 
     check_certificate.py [PROBLEM.json] PLAN.json
 
-Imports nothing of memonger, so that nobody has to trust it. Works out from a `memonger-plan/1` file
-(.gz or not) alone whether the plan is valid (nothing that is live at once shares memory or overlaps
-in the arena of a device), what it costs, and what its certificate proves; with a problem, whether
-it is for that. Exit code 0 if all it claims holds, 3 if not, 2 if a file is malformed.
+Imports nothing of memonger. Works out from a `memonger-plan/1` file (.gz or not) alone whether the
+plan is valid (no memory is taken twice at a time), what it costs, and what its certificate proves;
+with a problem, whether it is for that. Exit code 0 if all that holds, 3 if not, 2 if malformed.
 """
 
 import gzip
@@ -15,17 +14,13 @@ import math
 import sys
 from bisect import bisect_left
 from collections import Counter, namedtuple
-from collections.abc import Iterator
 from itertools import accumulate, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-KINDS = {"sharing": ("threshold", "lp-dual"), "arena": ("clique",)}  # form -> what proves a bound
-
-
-FIELDS = "name size start end device vectors alignment pin"  # live in [start, end)
-Buffer = namedtuple("Buffer", FIELDS, defaults=(1, None))
+FIELDS = "name size start end device vectors alignment pin spans"  # live in [start, end)
+Buffer = namedtuple("Buffer", FIELDS, defaults=(1, None, ()))
 
 
 class Refuted(Exception):
@@ -46,10 +41,10 @@ def integer(value: Any, what: str = "an entry of the certificate") -> int:  # no
 
 def read_buffers(plan: Json, placed: Json) -> dict[str, Buffer]:
     """Return name -> buffer, checked; and check that each is placed by a number."""
-    rows, keys = plan["buffers"], ("devices", "vector_time", "alignments", "pinned")
-    columns = where, vectors, alignments, pins = [plan.get(key, {}) for key in keys]
+    rows, keys = plan["buffers"], ("devices", "vector_time", "alignments", "pinned", "gaps")
+    columns = where, vectors, alignments, pins, gaps = [plan.get(key, {}) for key in keys]
     fine = placed.keys() == rows.keys() and all(c.keys() <= rows.keys() for c in columns)
-    fine &= len(vectors) in (0, len(rows)) and (plan["form"] == "arena" or not alignments | pins)
+    fine &= len(vectors) in (0, len(rows)) and (plan["form"] == "arena" or not any(columns[2:]))
     require(fine, "an entry for other buffers than are listed, or of another form", ValueError)
     buffers = {}
     for name, row in rows.items():
@@ -58,8 +53,19 @@ def read_buffers(plan: Json, placed: Json) -> dict[str, Buffer]:
         fine = min(numbers) >= 0 and row[1] < row[2] and step > 0 and pin % step == 0
         fine &= all(first <= last for first, last in zip(*times or (), strict=True))
         require(fine, f"impossible buffer {name!r}", ValueError)
-        buffers[name] = Buffer(name, *row, where.get(name, ""), times, step, pins.get(name))
+        own = spans(*row, gaps.get(name, []))
+        buffers[name] = Buffer(name, *row, where.get(name, ""), times, step, pins.get(name), own)
     return buffers
+
+
+def spans(size: int, start: int, end: int, gaps: list[list[int]]) -> tuple[Any, ...]:
+    """Return when (from, to) a buffer takes which bytes of its space (from, to); check its gaps."""
+    rows = [(*map(integer, gap), *{2: (0, 0), 4: ()}[len(gap)]) for gap in gaps]
+    times = [start, *(time for row in rows for time in row[:2]), end]
+    fine = all(a < b and (0 <= low < high <= size or low == high == 0) for a, b, low, high in rows)
+    require(fine and times == sorted(times), f"impossible gaps {gaps}", ValueError)
+    whole = [(*live, 0, size) for live in zip(times[::2], times[1::2], strict=True)]
+    return tuple(span for span in (*whole, *rows) if span[0] < span[1] and span[2] < span[3])
 
 
 def check_sharing(plan: Json, buffers: dict[str, Buffer], given: Json) -> int:
@@ -83,20 +89,18 @@ def check_sharing(plan: Json, buffers: dict[str, Buffer], given: Json) -> int:
 
 
 def pairs_in_place(given: Json, buffers: dict[str, Buffer]) -> set[tuple[str, str]]:
-    """Return the pairs of which the second may take over the memory of the first, checked."""
+    """Return the pairs whose second one, written by the first's last reader, may take its place."""
     pairs = {(taken, over) for taken, over in given.get("in_place") or []}
-    for taken, over in pairs:  # it is written by the last operator that reads the first
-        one, other = buffers[taken], buffers[over]
+    for one, other in ((buffers[taken], buffers[over]) for taken, over in pairs):
         fine = one.start < other.start == one.end - 1 and one.end < other.end and not one.vectors
-        require(fine, f"{over!r} in {taken!r}?", ValueError)
+        require(fine, f"{other.name!r} in {one.name!r}?", ValueError)
     return pairs
 
 
 def over_before(one: Buffer, other: Buffer) -> bool:
     """Return whether one buffer is over before the other begins, in all components: transitive."""
-    if one.vectors is None or other.vectors is None:
-        return one.end <= other.start
-    return all(end <= start for end, start in zip(one.vectors[1], other.vectors[0], strict=True))
+    (_, ends), (starts, _) = (b.vectors or ([b.start], [b.end]) for b in (one, other))
+    return all(end <= start for end, start in zip(ends, starts, strict=True))
 
 
 def check_arena(plan: Json, buffers: dict[str, Buffer]) -> int:
@@ -107,28 +111,25 @@ def check_arena(plan: Json, buffers: dict[str, Buffer]) -> int:
         fine = at % b.alignment == 0 and b.pin in (None, at) and b.vectors is None
         require(fine, f"{name!r} may not lie at {at}: alignment {b.alignment}, pin {b.pin}")
         peaks[b.device] = max(peaks.get(b.device, 0), at + b.size if b.size else 0)
-        events += [(b.start, 1, at, b), (b.end, 0, at, b)] if b.size else []
-    for _, begins, *entry, buffer in sorted(events):  # at one time ends come first
-        here = live.setdefault(buffer.device, [])  # sorted by offset: look at neighbours alone
-        at = bisect_left(here, (*entry, buffer))
-        here[at : at + 1 - begins] = [(*entry, buffer)] * begins
-        for (low, one), (high, other) in pairwise(here[max(0, at - 1) : at + 2]):
-            require(low + one.size <= high, f"{one.name!r} and {other.name!r} overlap while live")
+        for start, end, low, high in b.spans:
+            taken = (at + low, at + high, name)
+            events += [(start, 1, b.device, taken), (end, 0, b.device, taken)]
+    for _, begins, device, taken in sorted(events):  # at one time ends come first
+        here = live.setdefault(device, [])  # sorted by offset: look at neighbours alone
+        at = bisect_left(here, taken)
+        here[at : at + 1 - begins] = [taken] * begins
+        for (_, high, one), (low, _, other) in pairwise(here[max(0, at - 1) : at + 2]):
+            require(high <= low, f"{one!r} and {other!r} overlap while live")
     return sum(peaks.values())
 
 
 def clique_bound(certificate: Json, buffers: list[Buffer]) -> int:
-    """Return the bytes of what is live at a time, rounded up to the alignment but for the top."""
+    """Return the bytes of what is taken at a time, rounded up to the alignment but for the top."""
     time = integer(certificate["time"])
-    live = [b for b in buffers if b.size and b.start <= time < b.end]
-    step = math.gcd(*(b.alignment for b in live)) or 1
-    waste = [-b.size % step for b in live]
-    return sum(b.size for b in live) + sum(waste) - max(waste, default=0)
-
-
-def steps_of(values: list[int]) -> list[int]:
-    """Return v_k - v_(k+1) for the values v_1, ..., v_D, with v_(D+1) = 0."""
-    return [one - other for one, other in zip(values, [*values[1:], 0], strict=False)]
+    live = [(b.alignment, *span) for b in buffers for span in b.spans if span[0] <= time < span[1]]
+    step = math.gcd(*(math.gcd(alignment, low) for alignment, _, _, low, _ in live)) or 1
+    waste = [(low - high) % step for *_, low, high in live]
+    return sum(high - low for *_, low, high in live) + sum(waste) - max(waste, default=0)
 
 
 def threshold_bound(certificate: Json, buffers: list[Buffer]) -> int:
@@ -139,7 +140,7 @@ def threshold_bound(certificate: Json, buffers: list[Buffer]) -> int:
     sum_k (w_k - w_(k+1)) n_k or more, w_(D+1) = 0.
     """
     witness = [(integer(size), integer(time)) for size, time in certificate["witness"]]
-    steps = steps_of([size for size, _ in witness])
+    steps = [one - other for one, other in pairwise([*(size for size, _ in witness), 0])]
     require(all(step > 0 for step in steps), "the sizes of the certificate do not descend")
     sizes = dict[int, list[int]]()  # of what is live at a time, ascending
     for time, least in {time: size for size, time in witness}.items():  # the last, smallest
@@ -163,8 +164,7 @@ def price_bound(certificate: Json, buffers: list[Buffer]) -> int:
     v_c = scale w_c - R_c, M_k = N_1 + ... + N_k the first sum is sum_k (v_k - v_(k+1)) M_k.
     """
     scale, below = integer(certificate["scale"]), certificate.get("below")
-    require(scale > 0, "the scale is not positive")
-    require(not any(b.vectors for b in buffers), "prices prove nothing in vector time")
+    require(scale > 0 and not any(b.vectors for b in buffers), "scale below 1, or vector time")
     live = [(b.size, b.start, b.end) for b in buffers if b.size]
     sizes = sorted({size for size, _, _ in live}, reverse=True)
     prices: dict[int, list[tuple[int, int]]] = {size: [] for size in sizes}
@@ -183,7 +183,7 @@ def price_bound(certificate: Json, buffers: list[Buffer]) -> int:
         low, high = limits(live, sizes, integer(below))
         if low > high:
             return below
-        slopes = steps_of([scale * w - rents[w] for w in sizes])
+        slopes = [one - two for one, two in pairwise([*(scale * w - rents[w] for w in sizes), 0])]
         total = sum(min(s * lo, s * hi) for s, lo, hi in zip(slopes, low, high, strict=True))
     nowhere = sum(sums.values()) + 1
     least = dict.fromkeys(live, nowhere)  # what a buffer pays in its cheapest class
@@ -207,7 +207,7 @@ def price_bound(certificate: Json, buffers: list[Buffer]) -> int:
 
 def limits(live: list[Any], sizes: list[int], below: int) -> tuple[list[int], list[int]]:
     """Return low_k <= M_k <= high_k for plans of fewer bytes: live at once, and what they pay."""
-    steps = steps_of(sizes)
+    steps = [one - other for one, other in pairwise([*sizes, 0])]
     low = [max(counts.values()) for _, counts in live_counts(live, sizes)]
     slack = below - 1 - sum(step * n for step, n in zip(steps, low, strict=True))
     most = [sum(own >= size for own, *_ in live) for size in sizes]
@@ -215,7 +215,7 @@ def limits(live: list[Any], sizes: list[int], below: int) -> tuple[list[int], li
     return low, list(accumulate(reversed(high), min))[::-1]
 
 
-def live_counts(live: list[Any], sizes: list[int]) -> Iterator[tuple[int, dict[int, int]]]:
+def live_counts(live: list[Any], sizes: list[int]) -> Any:  # noqa: ANN401
     """Yield for each size, descending, time -> buffers of at least that size live then."""
     change = dict.fromkeys(sorted({time for _, *ends in live for time in ends}), 0)
     for size in sizes:
@@ -234,23 +234,22 @@ def certified_bound(certificate: Json, buffers: list[Buffer], form: str) -> int:
     parts = certificate["devices"] if certificate["kind"] == "by-device" else {None: certificate}
     total = 0  # devices never share: bounds add up
     for device, part in parts.items():
-        error = Refuted if part["kind"] in BOUNDS else ValueError
-        require(part["kind"] in KINDS[form], f"{part['kind']!r} proves nothing here", error)
         total += BOUNDS[part["kind"]](part, [b for b in buffers if device in (None, b.device)])
+        require((part["kind"] == "clique") == (form == "arena"), f"{part['kind']!r} proves nothing")
     return total
 
 
 def check_problem(problem: Json, plan: Json, buffers: dict[str, Buffer]) -> None:
     """Check that the plan is for this problem."""
     require(problem.get("format") == "memonger-problem/1", "unknown problem format", ValueError)
-    expected = {}
+    expected, arena = {}, plan["form"] == "arena"
     for entry in problem["buffers"]:
         name, size, step = entry["name"], entry["size"], entry.get("alignment", 1)
         times = [entry[key] for key in ("vector_start", "vector_end") if key in entry] or None
-        live = (entry["start"], entry["end"], entry.get("device", ""), times)
-        arena = Buffer(name, size, *live, step, entry.get("offset"))
-        sharing = Buffer(name, -(-size // step) * step, *live)
-        expected[name] = sharing if plan["form"] == "sharing" else arena
+        row = (size if arena else -(-size // step) * step, entry["start"], entry["end"])
+        rest = (step, entry.get("offset")) if arena else (1, None)
+        own = spans(*row, entry.get("gaps", []))
+        expected[name] = Buffer(name, *row, entry.get("device", ""), times, *rest, own)
     require(expected == buffers, "the buffers of the plan are not those of the problem")
 
 
@@ -258,7 +257,8 @@ def check(plan: Json, problem: Json | None = None) -> str:
     """Check everything; return what holds, in words."""
     proof, certificate = plan.get("proof"), plan.get("certificate")
     known = plan["format"] == "memonger-plan/1" and proof in [None, "cp-sat", "search", *BOUNDS]
-    require(known and plan["form"] in KINDS, "unknown format, form or proof", ValueError)
+    known &= plan["form"] in ("sharing", "arena")
+    require(known, "unknown format, form or proof", ValueError)
     sharing, given = plan["form"] == "sharing", plan if problem is None else problem
     buffers = read_buffers(plan, plan["sharing" if sharing else "offsets"])
     if problem is not None:

@@ -7,8 +7,10 @@ from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
+from memonger.heuristics.first_fit_gaps import greedy_with_gaps, pins_contradict
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
+from memonger.solver.arena_gaps import close_part, has_gaps
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.arena_race import Race
 from memonger.solver.peeling import peel
@@ -23,11 +25,12 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
     The load bound comes first: where a greedy order meets it, that is the proof. What is above it
     is searched component by component, always the one that the peak is in: whether it fits in the
     bound, then from the known placement down, while windows and CP-SAT refute from the bound up.
-    Components of more buffers than the search takes are left to the dives. Ctrl-C ends the run
-    early, with the best plan and bound so far.
+    Components of more buffers than the search takes are left to the dives, those of buffers with
+    gaps to CP-SAT: see `memonger.solver.arena_gaps`. Ctrl-C ends the run early, with the best plan
+    and bound so far.
     """
     sections = sections_of(problem)
-    if pins_clash(sections):
+    if pins_contradict(problem) if problem.gapped else pins_clash(sections):
         return ArenaOutcome(None, infeasible=True)
     incumbent = ArenaIncumbent(problem, sections, run)
     if run.hint is not None:
@@ -36,6 +39,10 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         _greedy(incumbent)
         while not (incumbent.closed or run.deadline.expired):
             part = incumbent.highest()
+            if has_gaps(incumbent, part):
+                if not close_part(incumbent, part):
+                    break
+                continue
             lower = max(part.lower, incumbent.bound)
             peeled = peel(sections.subset(part.members), lower)
             if is_too_large(peeled.core):
@@ -48,7 +55,7 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
 
 
 def _greedy(incumbent: ArenaIncumbent) -> None:
-    """Try the canonical greedy in a few orders."""
+    """Try the canonical greedy in a few orders, and what makes use of gaps if there are any."""
     deadline = incumbent.run.deadline
     for code in FIRST_ORDERS:
         if incumbent.closed or deadline.expired:
@@ -57,6 +64,11 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.sections, order(incumbent.sections, code), deadline=deadline
         )
         incumbent.offer(found, f"canonical {code}")
+    if incumbent.problem.gapped:
+        for name, fitted in greedy_with_gaps(incumbent.problem, incumbent.sections, deadline):
+            incumbent.offer(fitted, name)
+            if incumbent.closed:
+                return
 
 
 def _dive(incumbent: ArenaIncumbent, part: Part) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from memonger.certificate import CliqueCertificate
 from memonger.graph.sections import Sections, sections_of
+from memonger.graph.spans import spans_of
 from memonger.problem import Problem
 
 CANDIDATES = 16
@@ -17,7 +18,7 @@ def clique_bound(problem: Problem, sections: Sections) -> tuple[int, CliqueCerti
     """Return the load bound in bytes and the time that proves it.
 
     Where buffers are aligned, what is live at a time takes a little more than its load; so the
-    times of the largest loads, sizes rounded up, are looked at closely.
+    times of the largest loads, sizes rounded up, are looked at closely. Gaps are heeded.
 
     Parameters
     ----------
@@ -30,20 +31,22 @@ def clique_bound(problem: Problem, sections: Sections) -> tuple[int, CliqueCerti
     -----
     O(n log n).
     """
-    if not sections.num_sections:
+    spans = spans_of(problem, sections)
+    if not spans.num_sections:
         return 0, CliqueCertificate(0)
-    step = math.gcd(*(problem.buffers[i].alignment for i in sections.indices.tolist())) or 1
-    sizes = problem.raw_sizes[sections.indices]
-    change = np.zeros(sections.num_sections + 1, dtype=np.int64)
+    alignments = [problem.buffers[i].alignment for i in sections.indices.tolist()]
+    sizes = (spans.upper - spans.lower) * sections.unit
+    step = math.gcd(*alignments, *(spans.lower * sections.unit).tolist()) or 1
+    change = np.zeros(spans.num_sections + 1, dtype=np.int64)
     rounded = sizes + -sizes % step
-    np.add.at(change, sections.begin, rounded)
-    np.add.at(change, sections.end, -rounded)
+    np.add.at(change, spans.begin, rounded)
+    np.add.at(change, spans.end, -rounded)
     load = np.cumsum(change)[:-1]
-    if step == 1 and all(buffer.alignment == 1 for buffer in problem.buffers):
+    if max(alignments) == 1:
         best = np.array([np.argmax(load)])
     else:
         best = np.argsort(-load, kind="stable")[:CANDIDATES]
-    certificates = [CliqueCertificate(int(sections.times[k])) for k in best.tolist()]
+    certificates = [CliqueCertificate(int(spans.times[k])) for k in best.tolist()]
     bounds = [certificate.bound(problem) for certificate in certificates]
     at = int(np.argmax(bounds))
     return bounds[at], certificates[at]

@@ -8,6 +8,7 @@ import numpy as np
 
 from memonger.certificate import CliqueCertificate
 from memonger.graph.sections import Sections, components
+from memonger.graph.spans import spans_of
 from memonger.heuristics.arena_table import arena_plan
 from memonger.plan import ArenaPlan
 from memonger.problem import MAX_TOTAL_BYTES, IntArray, Problem
@@ -70,14 +71,16 @@ class ArenaIncumbent:
         self.offsets = stacked(sections)
         tops = self.offsets + sections.size
         self.parts = [
-            Part(
-                members, int(sections.load[sections.begin[members]].max()), int(tops[members].max())
-            )
-            for members in components(sections)
+            Part(members, 0, int(tops[members].max())) for members in components(sections)
         ]
         self._part_of = np.zeros(len(sections), dtype=np.int64)
         for number, part in enumerate(self.parts):
             self._part_of[part.members] = number
+        spans = spans_of(problem, sections)  # loads with gaps are those of what is really taken
+        loads = np.zeros(len(self.parts), dtype=np.int64)
+        np.maximum.at(loads, self._part_of[spans.owner], spans.load[spans.begin])
+        for part, load in zip(self.parts, loads.tolist(), strict=True):
+            part.lower = load
 
     @property
     def peak(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from memonger.graph.sections import FREE, Sections
+from memonger.graph.spans import Spans, whole_spans
 from memonger.problem import IntArray
 from memonger.result import Status
 from memonger.solver.cpsat import affordable, run_cpsat
@@ -47,7 +48,7 @@ class NoOverlapModel:
 
 
 def build_no_overlap(
-    sections: Sections, capacity: int, hint: IntArray | None = None
+    sections: Sections, capacity: int, hint: IntArray | None = None, spans: Spans | None = None
 ) -> NoOverlapModel | None:
     """Return the decision model for a capacity, ``None`` if a buffer alone does not fit.
 
@@ -55,6 +56,9 @@ def build_no_overlap(
 
     (1) 0 <= x_i <= C - z_i, and x_i = a_i y_i where it is aligned to a_i
     (2) in each section the intervals [x_i, x_i + z_i) of what is live do not overlap
+
+    Where there are gaps each span of buffer i has an interval of its own, [x_i + l, x_i + u), and
+    (2) is for the sections of spans.
 
     There is no objective: CP-SAT decides quickly what it cannot minimise.
 
@@ -66,14 +70,16 @@ def build_no_overlap(
         C, in units.
     hint
         Offsets to try first.
+    spans
+        What the buffers take; by default all of their sizes all their lives.
 
     Notes
     -----
     One disjunctive constraint a section is what CP-SAT makes of rectangles whose times are fixed.
     """
     model = cp_model.CpModel()
+    spans = whole_spans(sections) if spans is None else spans
     offsets: list[Any] = []
-    intervals = []
     rows = zip(sections.size, sections.alignment, sections.pinned, strict=True)
     for i, (size, alignment, pinned) in enumerate(rows):
         room = capacity - int(size)
@@ -81,7 +87,6 @@ def build_no_overlap(
             return None
         if pinned != FREE:
             offsets.append(None)
-            intervals.append(model.new_fixed_size_interval_var(int(pinned), int(size), ""))
             continue
         if alignment > 1:
             step = model.new_int_var(0, room // int(alignment), "")
@@ -91,14 +96,25 @@ def build_no_overlap(
         if hint is not None:
             model.add_hint(step, min(int(hint[i]), room) // int(alignment))
         offsets.append(offset)
-        intervals.append(model.new_fixed_size_interval_var(offset, int(size), ""))
-    order = np.argsort(sections.begin, kind="stable")
-    for section in range(sections.num_sections):
-        before = order[: np.searchsorted(sections.begin[order], section, side="right")]
-        live = before[sections.end[before] > section]
+    intervals = []
+    columns = (spans.owner.tolist(), spans.lower.tolist(), spans.upper.tolist())
+    for i, lower, upper in zip(*columns, strict=True):
+        start = int(sections.pinned[i]) if offsets[i] is None else offsets[i]
+        start = start + lower if lower else start
+        intervals.append(model.new_fixed_size_interval_var(start, upper - lower, ""))
+    order = np.argsort(spans.begin, kind="stable")
+    for section in range(spans.num_sections):
+        before = order[: np.searchsorted(spans.begin[order], section, side="right")]
+        live = before[spans.end[before] > section]
         if len(live) > 1:
-            model.add_no_overlap([intervals[i] for i in live.tolist()])
+            model.add_no_overlap([intervals[k] for k in live.tolist()])
     return NoOverlapModel(model, tuple(offsets))
+
+
+def is_too_large(spans: Spans, capacity: int, deadline: Deadline) -> bool:
+    """Return whether a question is too large for CP-SAT, or for the time that is left."""
+    entries = int((spans.end - spans.begin).sum())
+    return capacity > MAX_CAPACITY or not affordable(4 * entries, deadline)
 
 
 def decide(
@@ -109,6 +125,7 @@ def decide(
     workers: int = 1,
     seed: int = 0,
     hint: IntArray | None = None,
+    spans: Spans | None = None,
     effort: float | None = None,
     halted: Callable[[], bool] | None = None,
 ) -> Decision:
@@ -116,7 +133,7 @@ def decide(
 
     Parameters
     ----------
-    sections, capacity, hint
+    sections, capacity, hint, spans
         As in `build_no_overlap`.
     deadline
         When to give up.
@@ -128,12 +145,12 @@ def decide(
     halted
         Asked now and then; ends the search.
     """
-    if int(sections.load.max(initial=0)) > capacity:
+    spans = whole_spans(sections) if spans is None else spans
+    if int(spans.load.max(initial=0)) > capacity:
         return Decision(FULL)
-    entries = int((sections.end - sections.begin).sum())
-    if capacity > MAX_CAPACITY or not affordable(4 * entries, deadline):
+    if is_too_large(spans, capacity, deadline):
         return Decision(GAVE_UP)
-    built = build_no_overlap(sections, capacity, hint)
+    built = build_no_overlap(sections, capacity, hint, spans)
     if built is None:
         return Decision(FULL)
     solved = run_cpsat(

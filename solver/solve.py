@@ -165,6 +165,12 @@ def _check_able(form: Form[P], problem: Problem, algorithm: AlgorithmOf[P]) -> N
             f"algorithm {algorithm.name!r} cannot keep rules; these can: "
             f"{able or 'none of this form'}"
         )
+    if problem.gapped and form is not ARENA_FORM:
+        name = problem.buffers[problem.gapped[0]].name
+        raise InputError(
+            f"buffer {name!r} has gaps, which the form {form.name!r} cannot plan: there buffers "
+            "are whole; use --form arena"
+        )
     if problem.in_place and form is ARENA_FORM:
         raise InputError(
             "arena plans put no buffer into the place of another; plan without the pairs in place "

@@ -194,3 +194,49 @@ def smallest_peak(problem: Problem) -> int | None:
         )
         for order in itertools.permutations(free)
     )
+
+
+def taken_bytes(problem: Problem, index: int, time: int) -> range:
+    """Return the bytes that a buffer takes at a time, from its offset on, by the definition."""
+    buffer = problem.buffers[index]
+    if not buffer.start <= time < buffer.end:
+        return range(0)
+    for gap in buffer.gaps:
+        if gap.start <= time < gap.end:
+            return range(gap.lower, gap.upper)
+    return range(buffer.size)
+
+
+def smallest_peak_with_gaps(problem: Problem) -> int | None:
+    """Return the least bytes of an arena, all offsets tried; ``None`` where pins contradict.
+
+    An arena of C bytes over all times is one integer, a bit for each byte and time: moving a buffer
+    by a byte shifts what it takes by a bit. For small problems of one device.
+    """
+    problem = problem.subproblem([i for i, b in enumerate(problem.buffers) if b.size])
+    horizon = max((b.end for b in problem.buffers), default=0)
+    top = sum(b.size + b.alignment for b in problem.buffers)
+    top += max((b.offset for b in problem.buffers if b.offset is not None), default=0)
+    cells = []
+    for i in range(len(problem)):
+        cells.append(0)
+        for time in range(horizon):
+            for byte in taken_bytes(problem, i, time):
+                cells[i] |= 1 << (time * (top + 1) + byte)
+
+    def fits(capacity: int, index: int, taken: int) -> bool:
+        if index == len(problem):
+            return True
+        buffer = problem.buffers[index]
+        places = range(0, capacity - buffer.size + 1, buffer.alignment)
+        if buffer.offset is not None:
+            places = range(buffer.offset, min(buffer.offset + 1, capacity - buffer.size + 1))
+        return any(
+            not taken & (cells[index] << place)
+            and fits(capacity, index + 1, taken | (cells[index] << place))
+            for place in places
+        )
+
+    if not fits(top, 0, 0):
+        return None
+    return next(capacity for capacity in range(top + 1) if fits(capacity, 0, 0))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
 
+from memonger.gaps import Gap
 from memonger.problem import Buffer, Problem, VectorTime
 
 SIZES = st.one_of(
@@ -125,3 +127,30 @@ def arena_problems(
         size, length = draw(st.integers(1, largest)), draw(st.integers(1, horizon - start))
         rows.append(Buffer(f"b{index}", size, start, start + length, alignment, "", offset))
     return Problem(tuple(rows), "drawn")
+
+
+@st.composite
+def gaps_within(draw: st.DrawFn, start: int, end: int, size: int) -> tuple[Gap, ...]:
+    """Draw gaps of a buffer, at most two, with and without windows; they may meet."""
+    times = sorted(draw(st.sets(st.integers(start, end), max_size=4)))
+    gaps = []
+    for first, last in zip(times[::2], times[1::2], strict=False):
+        lower, upper = 0, 0
+        if size and draw(st.booleans()):
+            lower = draw(st.integers(0, size - 1))
+            upper = draw(st.integers(lower + 1, size))
+        gaps.append(Gap(first, last, lower, upper))
+    return tuple(gaps)
+
+
+@st.composite
+def gapped_problems(
+    draw: st.DrawFn, *, devices: tuple[str, ...] = ("",), **options: int
+) -> Problem:
+    """Draw a problem as `arena_problems`, most of its buffers with gaps."""
+    problem = draw(arena_problems(**options))  # type: ignore[arg-type]
+    buffers = []
+    for buffer in problem.buffers:
+        gaps = draw(gaps_within(buffer.start, buffer.end, buffer.size))
+        buffers.append(replace(buffer, gaps=gaps, device=draw(st.sampled_from(devices))))
+    return Problem(tuple(buffers), "gapped")

@@ -13,6 +13,7 @@ MAX_FUNCTION_LINES = 50
 LAYERS = (
     (
         "problem",
+        "gaps",
         "plan",
         "result",
         "verify",

@@ -9,6 +9,7 @@ import memonger
 PUBLIC = [
     "ArenaPlan",
     "Buffer",
+    "Gap",
     "MemongerError",
     "Problem",
     "Proof",

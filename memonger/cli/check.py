@@ -15,6 +15,7 @@ from memonger.errors import InputError, PlanError
 from memonger.instances.loading import load, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.instances.plan_json import PlanFile
+from memonger.instances.problem_json import gaps_to_json
 from memonger.problem import Buffer, Problem
 
 
@@ -138,8 +139,8 @@ _FACTS: dict[str, tuple[str, Callable[[Buffer], tuple[object, ...]]]] = {
         lambda b: (b.padded_size, b.start, b.end, b.device),
     ),
     "arena": (
-        "size, start, end, device, alignment, offset",
-        lambda b: (b.size, b.start, b.end, b.device, b.alignment, b.offset),
+        "size, start, end, device, alignment, offset, gaps",
+        lambda b: (b.size, b.start, b.end, b.device, b.alignment, b.offset, gaps_to_json(b.gaps)),
     ),
 }
 """What must be the same of the buffers of a plan and of the input, by form."""

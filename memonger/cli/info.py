@@ -89,11 +89,16 @@ def info(
 
 def describe_problem(problem: Problem) -> dict[str, Any]:
     """Return the figures of a problem, bytes and counts."""
-    from memonger.graph.profile import peak, size_profile
+    from memonger.graph.profile import peak, size_profile, taken
 
     top = peak(problem)
-    live = [b for b in problem.buffers if b.start <= top.time < b.end]
-    live.sort(key=lambda b: (-b.padded_size, b.name))
+    live: list[dict[str, Any]] = [
+        {"name": b.name, "bytes": size, "start": b.start, "end": b.end}
+        for b in problem.buffers
+        for span, size in taken(b)
+        if span.start <= top.time < span.end
+    ]
+    live.sort(key=lambda entry: (-entry["bytes"], entry["name"]))
     parts = [
         problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
         for device in problem.devices
@@ -103,13 +108,14 @@ def describe_problem(problem: Problem) -> dict[str, Any]:
         "distinct_sizes": len({b.padded_size for b in problem.buffers}),
         "total_bytes": problem.total,
         "load_bound": sum(peak(part).bytes for part in parts),
-        "sharing_threshold_bound": sum(size_profile(part).bound for part in parts),
+        "sharing_threshold_bound": None  # the sharing form has no plans then
+        if problem.gapped
+        else sum(size_profile(part).bound for part in parts),
         "peak_time": top.time,
-        "peak_buffers": [
-            {"name": b.name, "bytes": b.padded_size, "start": b.start, "end": b.end} for b in live
-        ],
+        "peak_buffers": live,
         "devices": [device for device in problem.devices if device],
         "parallel": problem.vector_time is not None,
+        "with_gaps": len(problem.gapped),
     }
 
 
@@ -144,7 +150,10 @@ def _print(name: str, data: dict[str, Any]) -> None:
     rows.add_row("buffers to plan", f"{data['buffers']:,}")
     rows.add_row("distinct sizes", f"{data['distinct_sizes']:,}")
     rows.add_row("bytes without sharing", f"{data['total_bytes']:,}")
-    rows.add_row("threshold bound (sharing)", f"{data['sharing_threshold_bound']:,}")
+    if data["with_gaps"]:
+        rows.add_row("buffers with gaps", f"{data['with_gaps']:,}")
+    else:
+        rows.add_row("threshold bound (sharing)", f"{data['sharing_threshold_bound']:,}")
     rows.add_row("load bound (any placement)", f"{data['load_bound']:,}")
     rows.add_row("peak at operator", f"{data['peak_time']:,}")
     out.print(rows)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from memonger.problem import IntArray, Problem
+from memonger.gaps import Span
+from memonger.problem import Buffer, IntArray, Problem
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,28 @@ class Peak:
 def load(problem: Problem) -> tuple[IntArray, IntArray]:
     """Return (times, bytes live from that time to the next), at every change.
 
-    The load is a lower bound for any placement of the buffers. O(n log n).
+    The load is a lower bound for any placement of the buffers. In gaps of an arena only what is
+    taken counts. O(n log n).
     """
-    times = np.unique(np.concatenate([problem.starts, problem.ends]))
+    starts, ends, sizes = problem.starts, problem.ends, problem.sizes
+    if problem.gapped:
+        rows = [(*span[:2], size) for b in problem.buffers for span, size in taken(b)]
+        starts, ends, sizes = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    times = np.unique(np.concatenate([problem.starts, problem.ends, starts, ends]))
     change = np.zeros(len(times), dtype=np.int64)
-    np.add.at(change, np.searchsorted(times, problem.starts), problem.sizes)
-    np.subtract.at(change, np.searchsorted(times, problem.ends), problem.sizes)
+    np.add.at(change, np.searchsorted(times, starts), sizes)
+    np.subtract.at(change, np.searchsorted(times, ends), sizes)
     return times, np.cumsum(change)
+
+
+def taken(buffer: Buffer) -> list[tuple[Span, int]]:
+    """Return the spans of a buffer with their bytes: its padded size where it is whole."""
+    whole = Span(buffer.start, buffer.end, 0, buffer.size)
+    found = []
+    for span in buffer.spans if buffer.gaps else (whole,):
+        size = span.upper - span.lower
+        found.append((span, size if size < buffer.size else buffer.padded_size))
+    return found
 
 
 def peak(problem: Problem) -> Peak:

@@ -36,7 +36,8 @@ class Sections:
     times
         A time of each section, ascending, shape (sections,).
     unit
-        Bytes: all sizes and pins are multiples of it, and all offsets of some best plan.
+        Bytes: all sizes, pins and ends of windows are multiples of it, and all offsets of some
+        best plan.
     indices
         Index of each buffer in the problem, shape (buffers,).
     """
@@ -97,14 +98,17 @@ def sections_of(problem: Problem) -> Sections:
     -----
     Push every buffer of a plan down as far as it goes: each then lies at 0, at the pin or on top
     of another one, rounded up to its alignment. So all offsets are multiples of the unit: the
-    greatest common divisor of the sizes, the pins, and the alignments that do not divide it
-    anyway. O(n log n).
+    greatest common divisor of the sizes, the pins, the ends of windows, and the alignments that do
+    not divide it anyway. (Rounding all offsets of a plan down to multiples of it keeps every
+    difference that such numbers ask for, whatever the gaps.) The sections are those of whole lives;
+    `memonger.graph.spans` knows of gaps. O(n log n).
     """
     indices = np.flatnonzero(problem.raw_sizes)
     starts, ends = problem.starts[indices], problem.ends[indices]
     buffers = [problem.buffers[index] for index in indices.tolist()]
     pins = [buffer.offset for buffer in buffers if buffer.offset is not None]
-    unit = math.gcd(*(buffer.size for buffer in buffers), *pins) or 1
+    windows = (end for b in buffers for gap in b.gaps for end in (gap.lower, gap.upper))
+    unit = math.gcd(*(buffer.size for buffer in buffers), *pins, *windows) or 1
     alignments = sorted({buffer.alignment for buffer in buffers})
     while rough := [a for a in alignments if unit % a and a % unit]:
         unit = math.gcd(unit, rough[0])

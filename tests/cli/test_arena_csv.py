@@ -76,8 +76,58 @@ def test_hints_that_an_alignment_makes_invalid_are_left(memonger, folder, hints)
     assert hints == [None]
 
 
-def test_gaps_are_refused(memonger, folder):
-    (folder / "p.csv").write_text("id,lower,upper,size,gaps\na,0,2,8,\nb,1,9,4,2-4@0:2\n")
-    for form in ("arena", "sharing"):
-        error = memonger("solve", "p.csv", "--form", form).is_error(2)
-        assert error == "p.csv: row 3 ('b') has gaps, which cannot be planned: '2-4@0:2'"
+GAPPED = "id,lower,upper,size,gaps\na,0,6,8,2-4@0:4\nb,2,4,8,\n"
+
+
+def test_gaps_are_made_use_of(memonger, folder):
+    (folder / "p.csv").write_text(GAPPED)
+    arguments = ("solve", "p.csv", "--form", "arena", "--json")
+    data = memonger(*arguments, "--output", "plan.json").data
+    assert (data["objective"], data["status"], data["proof"]) == (12, "optimal", "clique")
+    assert memonger("check", "p.csv", "plan.json", "--require-optimal").code == 0
+    (folder / "whole.csv").write_text(GAPPED.replace("2-4@0:4", ""))
+    assert memonger("solve", "whole.csv", *arguments[2:]).data["objective"] == 16
+    error = memonger("check", "whole.csv", "plan.json").is_error(3)
+    assert "gaps) (8, 0, 6, '', 1, None, [])" in error
+
+
+@pytest.mark.parametrize(("capacity", "code", "fits"), [(12, 0, "yes"), (11, 4, "no, proven")])
+def test_a_capacity_with_gaps(memonger, folder, capacity, code, fits):
+    (folder / "p.csv").write_text(GAPPED)
+    got = memonger("solve", "p.csv", "--form", "arena", "--capacity", capacity, "--json")
+    assert (got.code, got.data["fits"]) == (code, fits)
+
+
+def test_the_sharing_form_refuses_gaps(memonger, folder):
+    (folder / "p.csv").write_text(GAPPED)
+    error = memonger("solve", "p.csv").is_error(2)
+    assert "buffer 'a' has gaps" in error
+    assert "--form arena" in error
+
+
+def test_gaps_go_from_format_to_format(memonger, folder):
+    (folder / "p.csv").write_text(GAPPED)
+    memonger("solve", "p.csv", "--form", "arena", "--output", "plan.json", "--quiet")
+    assert memonger("convert", "p.csv", "p.json").code == 0
+    assert memonger("convert", "p.json", "again.csv").code == 0
+    assert (folder / "again.csv").read_text() == GAPPED
+    for target in ("s.csv", "a.h", "a.bin", "a.perfetto.json", "b.json"):
+        assert memonger("convert", "plan.json", target).code == 0
+    assert memonger("check", "b.json", "plan.json", "--require-optimal").code == 0
+    assert memonger("solve", "s.csv", "--form", "arena", "--json").data["objective"] == 12
+    assert memonger("show", "plan.json", "--output", "a.svg").code == 0
+
+
+def test_info_of_gaps(memonger, folder):
+    (folder / "p.csv").write_text(GAPPED)
+    data = memonger("info", "p.csv", "--json").data
+    assert (data["load_bound"], data["with_gaps"]) == (12, 1)
+    assert data["sharing_threshold_bound"] is None
+    assert [(b["name"], b["bytes"]) for b in data["peak_buffers"]] == [("b", 8), ("a", 4)]
+    assert "buffers with gaps" in memonger("info", "p.csv").out
+
+
+@pytest.mark.parametrize(("cell", "message"), [("x", "no gap"), ("5-9", "outside its live range")])
+def test_gaps_that_are_none(memonger, folder, cell, message):
+    (folder / "p.csv").write_text(GAPPED.replace("2-4@0:4", cell))
+    assert message in memonger("solve", "p.csv", "--form", "arena").is_error(2)

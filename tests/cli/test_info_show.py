@@ -2,9 +2,10 @@ import json
 
 import pytest
 
+from memonger.gaps import Gap
 from memonger.instances.nets import NETS
-from memonger.plan import SharingPlan
-from memonger.plot import _bytes, draw_plan
+from memonger.plan import ArenaPlan, SharingPlan
+from memonger.plot import _bytes, _rectangles, draw_plan
 from memonger.problem import Buffer, Problem
 from memonger.registry import SHARING
 
@@ -140,6 +141,20 @@ def test_pictures(problem):
     one = draw_plan(problem, plan, "svg")
     assert one.startswith(b"<?xml")
     assert draw_plan(problem, plan, "png").startswith(b"\x89PNG")
+
+
+def test_what_is_drawn_of_gaps():
+    half = Buffer("a", 8, 0, 6, gaps=(Gap(1, 2), Gap(2, 4, 4, 8)))
+    problem = Problem((half, Buffer("b", 3, 2, 4, device="x")))
+    owners, corners = _rectangles(problem, [10, 20], ArenaPlan((10, 0)))
+    assert owners == [0, 0, 0, 1]
+    assert [(c[0].tolist(), c[2].tolist()) for c in corners] == [
+        ([0, 10], [1, 18]),
+        ([2, 14], [4, 18]),
+        ([4, 10], [6, 18]),
+        ([2, 20], [4, 23]),
+    ]
+    assert draw_plan(problem, ArenaPlan((10, 0)), "svg").startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memonger.errors import PlanError, ProblemError
+from memonger.gaps import Gap
 from memonger.instances.c_header import identifiers, plan_to_header
 from memonger.instances.perfetto import plan_to_trace
 from memonger.instances.tflite_offsets import plan_to_words
 from memonger.plan import ArenaPlan
 from memonger.problem import Buffer, Problem
 from memonger.solver.solve import solve
-from tests.strategies import arena_problems
+from tests.oracles import taken_bytes
+from tests.strategies import arena_problems, gapped_problems
 
 PROBLEM = Problem(
     (Buffer("a", 8, 0, 2), Buffer("b/1", 6, 1, 3, 4), Buffer("c", 8, 2, 4, 2)), "three"
@@ -223,3 +225,35 @@ def test_tracks_and_counters_by_the_definitions(problem):
     counters = {e["ts"]: e["args"]["bytes"] for e in events if e["ph"] == "C"}
     for time, used in counters.items():
         assert used == sum(b.size for b in problem.buffers if b.start <= time < b.end)
+
+
+def test_a_trace_of_gaps():
+    half = Buffer("a", 8, 0, 6, gaps=(Gap(1, 2), Gap(2, 4, 0, 4)))
+    problem = Problem((half, Buffer("b", 8, 2, 4)))
+    events = plan_to_trace(problem, ArenaPlan((0, 4)))["traceEvents"]
+    slices = [(e["name"], e["ts"], e["dur"], e["args"]) for e in events if e["ph"] == "X"]
+    assert slices == [
+        ("a", 0, 1, {"size": 8, "offset": 0}),
+        ("a", 2, 2, {"size": 8, "offset": 0, "lower": 0, "upper": 4}),
+        ("a", 4, 2, {"size": 8, "offset": 0}),
+        ("b", 2, 2, {"size": 8, "offset": 4}),
+    ]
+    counters = [(e["ts"], e["args"]["bytes"]) for e in events if e["ph"] == "C"]
+    assert counters == [(0, 8), (1, 0), (2, 12), (4, 8), (6, 0)]
+
+
+@given(gapped_problems())
+def test_counters_and_slices_with_gaps_by_the_definitions(problem):
+    plan = solve(problem, form="arena", workers=1).plan
+    if plan is None:
+        return
+    events = plan_to_trace(problem, plan)["traceEvents"]
+    counters = {e["ts"]: e["args"]["bytes"] for e in events if e["ph"] == "C"}
+    for time, used in counters.items():
+        assert used == sum(len(taken_bytes(problem, i, time)) for i in range(len(problem)))
+    for index, buffer in enumerate(problem.buffers):
+        own = [e for e in events if e["ph"] == "X" and e["name"] == buffer.name]
+        for time in range(8):
+            at = [e["args"] for e in own if e["ts"] <= time < e["ts"] + e["dur"]]
+            parts = [range(e.get("lower", 0), e.get("upper", e["size"])) for e in at]
+            assert (parts or [range(0)]) == [taken_bytes(problem, index, time) or range(0)]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.errors import MemongerError, PlanError, ProblemError
+from memonger.gaps import Gap
 from memonger.instances.minimalloc_csv import (
     hints_from_csv,
     plan_to_csv,
@@ -16,7 +17,7 @@ from memonger.plan import ArenaPlan
 from memonger.problem import Buffer, Problem, VectorTime
 from memonger.rules import Rules
 from memonger.solver.solve import solve
-from tests.strategies import arena_problems, problems
+from tests.strategies import arena_problems, gapped_problems, problems
 
 EXTRA = "id,lower,upper,size,alignment,hint,gaps,offset\n"
 EXAMPLE = "id,lower,upper,size\nb1,0,3,4\nb2,3,9,4\n"
@@ -110,8 +111,30 @@ def test_no_buffers():
         (EXTRA + "b,0,1,4,x,,,\n", "row 2 ('b') has no integer for 'alignment'"),
         (EXTRA + "b,0,1,4,0,,,\n", "'b' has the alignment 0, below 1"),
         (EXTRA + "b,0,1,4,,x,,\n", "row 2 ('b') has no integer for 'hint'"),
-        (EXTRA + "a,0,1,4,,,,\nb,0,9,4,,,2-4,\n", "row 3 ('b') has gaps"),
-        (EXTRA + "b,0,9,4,,,2-4@0:2 5-6,\n", "row 2 ('b') has gaps, which cannot be planned"),
+        (
+            EXTRA + "a,0,1,4,,,,\nb,0,9,4,,,2,\n",
+            "row 3 ('b') has no gap lower-upper[@low:high]: '2'",
+        ),
+        (EXTRA + "b,0,9,4,,,1-2-3,\n", "row 2 ('b') has no gap lower-upper[@low:high]: '1-2-3'"),
+        (EXTRA + "b,0,9,4,,,A-B,\n", "row 2 ('b') has no gap"),
+        (EXTRA + "b,0,9,4,,,-1-3,\n", "row 2 ('b') has no gap"),
+        (EXTRA + "b,0,9,4,,,2-4@0,\n", "row 2 ('b') has no gap"),
+        (EXTRA + "b,0,9,4,,,2-4@0:2@1:2,\n", "row 2 ('b') has no gap"),
+        (EXTRA + f"b,0,9,4,,,2-{'9' * 5000},\n", "row 2 ('b') has no gap"),
+        (EXTRA + "b,0,9,4,,,2-4 3-3@1:1,\n", "row 2 ('b') has an empty window: '3-3@1:1'"),
+        (EXTRA + "b,0,9,4,,,2-2,\n", "'b' has the gap [2, 2), which is empty"),
+        (EXTRA + "b,1,9,4,,,0-2,\n", "'b' has the gap [0, 2) outside its live range [1, 9)"),
+        (EXTRA + "b,0,9,4,,,8-10,\n", "'b' has the gap [8, 10) outside its live range [0, 9)"),
+        (EXTRA + "b,0,9,4,,,5-7 2-3,\n", "'b' has the gap [2, 3) before the end of another"),
+        (EXTRA + "b,0,9,4,,,2-4 3-5,\n", "'b' has the gap [3, 5) before the end of another"),
+        (
+            EXTRA + "b,0,9,4,,,2-4@0:5,\n",
+            "'b' has the gap [2, 4) with the window 0:5, not within 0:4",
+        ),
+        (
+            EXTRA + "b,0,9,4,,,2-4@3:1,\n",
+            "'b' has the gap [2, 4) with the window 3:1, not within 0:4",
+        ),
         (EXTRA + "b,0,1,4,,,,x\n", "row 2 ('b') has no integer for 'offset'"),
         (EXTRA + "b,0,1,4,,,,-1\n", "'b' cannot be pinned to -1"),
         (EXTRA + "b,0,1,4,4,,,6\n", "'b' cannot be pinned to 6"),
@@ -246,3 +269,39 @@ def test_no_hints():
     problem = problem_from_csv(EXAMPLE)
     assert hints_from_csv(EXAMPLE, problem) is None
     assert hints_from_csv(HINTED.format(0, 4), Problem(())) is None
+
+
+GAPPED = (
+    Buffer("0", 15, 5, 10),
+    Buffer("1", 18, 6, 12, 2, gaps=(Gap(7, 8), Gap(9, 10, 1, 17))),
+)
+
+
+def test_gaps_as_minimalloc_writes_them():
+    text = "id,lower,upper,size,alignment,gaps\n0,5,10,15,1,\n1,6,12,18,2,7-8 9-10@1:17\n"
+    assert problem_from_csv(text).buffers == GAPPED
+    assert problem_to_csv(Problem(GAPPED)) == text
+    assert plan_to_csv(Problem(GAPPED), ArenaPlan((18, 0))) == (
+        "id,lower,upper,size,alignment,gaps,offset\n0,5,10,15,1,,18\n1,6,12,18,2,7-8 9-10@1:17,0\n"
+    )
+
+
+def test_with_the_column_end_gaps_name_their_last_times():
+    text = "start,size,buffer,end,alignment,gaps\n6,18,1,11,2, 7-7  9-9@1:17 \n5,15,0,9,1,\n"
+    assert problem_from_csv(text).buffers == GAPPED[::-1]
+
+
+@given(gapped_problems())
+def test_gaps_survive(problem):
+    text = problem_to_csv(problem)
+    assert problem_from_csv(text).buffers == problem.buffers
+    assert ("gaps" in text.splitlines()[0]) == bool(problem.gapped)
+
+
+@given(gapped_problems())
+def test_a_solution_with_gaps_read_as_a_problem_is_valid(problem):
+    plan = solve(problem, form="arena", workers=1).plan
+    if plan is None:
+        return
+    result = solve(problem_from_csv(plan_to_csv(problem, plan)), form="arena", workers=1)
+    assert result.plan == plan

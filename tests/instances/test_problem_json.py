@@ -5,13 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.errors import ProblemError
+from memonger.gaps import Gap
 from memonger.instances.problem_json import FORMAT, problem_from_json, problem_to_json
 from memonger.problem import Buffer, Problem
-from tests.strategies import parallel_problems, problems, problems_of_devices
+from tests.strategies import gapped_problems, parallel_problems, problems, problems_of_devices
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(problems(), problems_of_devices(), parallel_problems()))
+@given(st.one_of(problems(), problems_of_devices(), parallel_problems(), gapped_problems()))
 def test_round_trip(problem):
     data = json.loads(json.dumps(problem_to_json(problem)))
     again = problem_from_json(data)
@@ -34,6 +35,35 @@ def test_the_format_itself():
             {"name": "b", "size": 6, "start": 1, "end": 4, "alignment": 4, "device": "cuda:1"},
         ],
     }
+
+
+def test_gaps_in_the_format():
+    gaps = (Gap(1, 2), Gap(3, 4, 0, 2))
+    entry = problem_to_json(Problem((Buffer("a", 5, 0, 4, gaps=gaps),)))["buffers"][0]
+    assert entry == {"name": "a", "size": 5, "start": 0, "end": 4, "gaps": [[1, 2], [3, 4, 0, 2]]}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "message"),
+    [
+        (3, "buffer 1 ('b'): 'gaps' must be a list"),
+        (None, "buffer 1 ('b'): 'gaps' must be a list"),
+        ([3], "buffer 1 ('b'): a gap must be [start, end] or [start, end, lower, upper]"),
+        ([[0]], "a gap must be"),
+        ([[0, 1, 2]], "a gap must be"),
+        ([[0, True]], "a gap must be"),
+        ([[0, 1.0]], "a gap must be"),
+        ([[1, 3]], "buffer 'b' has the gap [1, 3) outside its live range [0, 2)"),
+        ([[0, 1, 2, 5]], "buffer 'b' has the gap [0, 1) with the window 2:5, not within 0:4"),
+        ([[0, 10**400]], "buffer 'b' has the gap"),
+    ],
+)
+def test_bad_gaps(gaps, message):
+    with pytest.raises(ProblemError) as error:
+        problem_from_json(with_buffer(gaps=gaps), "p.json")
+    assert str(error.value).startswith("p.json: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_parallel_problem_without_buffers_stays_parallel():
