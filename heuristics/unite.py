@@ -9,7 +9,7 @@ import numpy as np
 
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
-from memonger.vector_time import IntArray, VectorArray, VectorTime
+from memonger.vector_time import ClockArray, IntArray, VectorArray, VectorTime
 
 TRIES = 64
 """Lanes that are looked at closely for one shared buffer."""
@@ -68,7 +68,7 @@ class Times(NamedTuple):
 
     begin: IntArray
     over: IntArray
-    clock: VectorArray
+    clock: ClockArray
     moment: IntArray
     first: IntArray
     chain: IntArray

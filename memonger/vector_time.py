@@ -11,7 +11,8 @@ import numpy.typing as npt
 from memonger.errors import ProblemError
 
 IntArray = npt.NDArray[np.int64]
-VectorArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+VectorArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+ClockArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class VectorTime:
         transitive). The entry that is met last, if that is known, stands first.
     """
 
-    clock: VectorArray
+    clock: ClockArray
     begin: IntArray
     first: IntArray
     chain: IntArray
@@ -90,7 +91,7 @@ class VectorTime:
         return len(self.begin)
 
     @property
-    def start(self) -> VectorArray:
+    def start(self) -> ClockArray:
         """The table ``start`` of `of`; shape (buffers, chains)."""
         return self.clock[self.begin]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from memonger.vector_time import IntArray, VectorArray
 
 MAX_ENTRIES = 1 << 23
 """Entries of a stack whose worst case is quadratic; a search that needs more gives up."""
+
+BLOCK = 8
+"""Sections that are added up at once."""
 
 OPEN, POSTPONED, PLACED = 0, 1, 2
 """What a buffer is: free to be placed, to be raised before it is placed again, placed."""
@@ -30,7 +33,7 @@ WAITS_ON_FAILURE, WAITS_NEXT = 4, 5
 QUEUE_FIELDS = 6
 
 # Positions in `State.heights`.
-FRAME, POOL_TOP, QUEUE_TOP, RAISE_TOP, MARK_TOP, NODES, TABLE_TOP = range(7)
+FRAME, POOL_TOP, QUEUE_TOP, RAISE_TOP, MARK_TOP, NODES, DEEPEST, TABLE_TOP = range(8)
 
 
 class Board(NamedTuple):
@@ -44,15 +47,20 @@ class Board(NamedTuple):
     first: IntArray  # neighbours of buffer i: neighbours[first[i]:first[i + 1]]
     neighbours: IntArray
     twin: IntArray  # equal for buffers that are the same but for their number
+    row: IntArray  # sizes over sections of buffer i: rows[row[i]:row[i + 1]], 0 where it is dead
+    row_begin: IntArray  # section that the row begins with: a multiple of `BLOCK`, as is its length
+    rows: VectorArray
 
 
 class State(NamedTuple):
-    """Where a search stands; arrays of int64 but ``flag``, ``total`` (int32 or 64), ``weight``."""
+    """Where a search stands; arrays of int64 but ``flag``, ``weight`` and the vectors.
+
+    Vectors are of the narrowest integers that hold all sums: more of them are added at once.
+    """
 
     head: IntArray  # lowest offset that the placed buffers leave to each buffer
     mark: IntArray  # head at which a buffer was tried in vain, or -1
     flag: npt.NDArray[np.int8]
-    raised: IntArray  # bound on the offset: the head, or above it for postponed buffers
     offset: IntArray
     total: VectorArray  # per section: scratch
     reach: IntArray  # per section: how high the unplaced buffers reach at least
@@ -61,6 +69,9 @@ class State(NamedTuple):
     queue: IntArray
     pool: IntArray  # buffers of components
     pool_load: IntArray  # beside each: the most that is live in its component while it is
+    bound: VectorArray  # of what is surveyed, by position: the head, or above it when postponed
+    box: VectorArray  # and begin, end, lowest bottom, lowest top; shape (4, buffers): scratch
+    far: VectorArray  # one number above all others
     raises: IntArray  # trail of heads: (buffer, head before)
     marks: IntArray  # trail of marks: (buffer, mark before)
     heights: IntArray
@@ -83,6 +94,7 @@ def board_of(sections: Sections) -> Board:
     by_source = np.lexsort((target, source))
     rows = np.stack([begin, end, sections.size, sections.alignment, sections.pinned], axis=1)
     twin = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    row, row_begin, sizes = _rows_of(sections)
     return Board(
         begin=np.ascontiguousarray(begin),
         end=np.ascontiguousarray(end),
@@ -92,16 +104,35 @@ def board_of(sections: Sections) -> Board:
         first=np.searchsorted(source[by_source], np.arange(len(sections) + 1)),
         neighbours=target[by_source],
         twin=twin.astype(np.int64),
+        row=row,
+        row_begin=row_begin,
+        rows=sizes,
     )
+
+
+def _rows_of(sections: Sections) -> tuple[IntArray, IntArray, VectorArray]:
+    """Return the size of each buffer over sections, in whole blocks."""
+    left = sections.begin // BLOCK * BLOCK
+    right = -(-sections.end // BLOCK) * BLOCK
+    row = np.append(0, np.cumsum(right - left))
+    owner = np.repeat(np.arange(len(sections)), right - left)
+    at = np.arange(row[-1]) - row[owner] + left[owner]
+    live = (sections.begin[owner] <= at) & (at < sections.end[owner])
+    return row, left, np.where(live, sections.size[owner], 0).astype(_vector_type(sections))
+
+
+def _vector_type(sections: Sections) -> type[np.signedinteger[Any]]:
+    """Return the narrowest type that holds the top of any pile of all buffers, twice."""
+    pile = sum((sections.size + sections.alignment).tolist())
+    pile += max(0, int(sections.pinned.max(initial=0)))
+    return np.int32 if 2 * pile < np.iinfo(np.int32).max else np.int64
 
 
 def state_of(sections: Sections, board: Board, *, table_bits: int = 23) -> State:
     """Return the state of a search that has not begun."""
     count = len(sections)
-    # Half as wide numbers where they suffice: twice as many are added at once.
-    total: VectorArray = np.zeros(sections.num_sections + 1, dtype=np.int32)
-    if int(sections.load.max(initial=0)) >= 2**31:
-        total = total.astype(np.int64)
+    blocks = -(-(sections.num_sections + 1) // BLOCK)
+    vector: type[np.signedinteger[Any]] = board.rows.dtype.type
     stack = min(count * (count + 2) + 2, MAX_ENTRIES)
 
     def zeros(*shape: int) -> IntArray:
@@ -111,18 +142,20 @@ def state_of(sections: Sections, board: Board, *, table_bits: int = 23) -> State
         head=zeros(count),
         mark=zeros(count),
         flag=np.zeros(count, dtype=np.int8),
-        raised=zeros(count),
         offset=zeros(count),
-        total=total,
+        total=np.zeros(blocks * BLOCK, dtype=vector),
         reach=zeros(sections.num_sections + 1),
         crossing=zeros(sections.num_sections + 1),
         frames=zeros(2 * count + 4, FRAME_FIELDS),
         queue=zeros(4 * count + 8, QUEUE_FIELDS),
         pool=zeros(stack),
         pool_load=zeros(stack),
+        bound=np.zeros(count, dtype=vector),
+        box=np.zeros((4, count), dtype=vector),
+        far=np.array([np.iinfo(vector).max], dtype=vector),
         raises=zeros(len(board.neighbours) // 2 + 1, 2),  # a pair raises a head once
         marks=zeros(stack, 2),
-        heights=zeros(7),
+        heights=zeros(8),
         slots=zeros(1 << (table_bits - 4)),
         table=zeros(1 << table_bits),
         weight=np.zeros(count),

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from memonger.solver.placement import (
+    BLOCK,
     HIGH,
     LEFT,
     LOW,
@@ -17,54 +18,78 @@ from memonger.solver.placement import (
     Board,
     State,
 )
-from memonger.vector_time import IntArray, VectorArray
+from memonger.vector_time import IntArray
 
 FAR = 1 << 62
 
 
 @numba.njit(cache=True, nogil=True)
-def survey(board: Board, state: State, at: IntArray) -> tuple[int, int, int, bool]:
-    """Return how many are unplaced, their lowest head, smallest size, whether any is postponed.
+def survey(board: Board, state: State, at: IntArray) -> tuple[int, int, int, int]:
+    """Return how many are unplaced, their lowest head, smallest size, how many are postponed.
 
-    Head and size are those of buffers that are not postponed.
+    Head and size are those of buffers that are not postponed. In the pool what is placed, one
+    buffer at most, comes behind the others.
     """
-    count, floor, smallest, postponed = 0, FAR, FAR, False
-    for p in range(at[LOW], at[HIGH]):
-        j = state.pool[p]
+    low, high = at[LOW], at[HIGH]
+    pool, load, bound = state.pool[low:high], state.pool_load[low:high], state.bound
+    count, floor, smallest, postponed = 0, FAR, FAR, 0
+    placed, placed_load = -1, 0
+    for p in range(len(pool)):
+        j, of_j = pool[p], load[p]
         if state.flag[j] == PLACED:
+            placed, placed_load = j, of_j
             continue
+        head = state.head[j]
+        pool[count], load[count], bound[count] = j, of_j, head
         count += 1
-        state.raised[j] = state.head[j]
-        if state.mark[j] == state.head[j]:
+        if state.mark[j] == head:
             state.flag[j] = POSTPONED
-            postponed = True
+            postponed += 1
         else:
             state.flag[j] = OPEN
-            floor = min(floor, state.head[j])
+            floor = min(floor, head)
             smallest = min(smallest, board.size[j])
+    if placed >= 0:
+        pool[count], load[count] = placed, placed_load
     return count, floor, smallest, postponed
 
 
 @numba.njit(cache=True, nogil=True)
-def raise_postponed(board: Board, state: State, at: IntArray, top_of_next: int) -> bool:
+def raise_postponed(board: Board, state: State, at: IntArray, count: int, top_of_next: int) -> bool:
     """Bound the offsets of postponed buffers (a); return False where nothing could raise one."""
-    for p in range(at[LOW], at[HIGH]):
-        j = state.pool[p]
+    pool = state.pool[at[LOW] : at[LOW] + count]
+    begin, end, bottom, top = state.box[0], state.box[1], state.box[2], state.box[3]
+    for p in range(count):
+        j = pool[p]
+        # A postponed neighbour is itself raised by another one before.
+        lowest = state.head[j] if state.flag[j] == OPEN else top_of_next
+        begin[p], end[p], bottom[p] = board.begin[j], board.end[j], lowest
+        top[p] = lowest + board.size[j]
+    for p in range(count):
+        j = pool[p]
         if state.flag[j] != POSTPONED:
             continue
-        top, lowest = state.head[j] + board.size[j], FAR
-        for t in range(board.first[j], board.first[j + 1]):
-            k = board.neighbours[t]
-            if state.flag[k] == PLACED:
-                continue
-            # A postponed neighbour is itself raised by another one before.
-            bottom = state.head[k] if state.flag[k] == OPEN else top_of_next
-            if bottom < top:
-                lowest = min(lowest, bottom + board.size[k])
-        if lowest == FAR or board.pinned[j] >= 0:
+        if board.pinned[j] >= 0:
             return False
-        state.raised[j] = lowest
+        own, bottom[p] = bottom[p], state.far[0]
+        above = state.bound[p] + state.total.dtype.type(board.size[j])
+        lowest = _lowest_top(state.box, count, begin[p], end[p], above, state.far[0])
+        bottom[p] = own
+        if lowest == state.far[0]:
+            return False
+        state.bound[p] = lowest
     return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _lowest_top(box, count, left, right, above, far):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the lowest top of what is live in sections [left, right), of bottoms below."""
+    lowest = far
+    begin, end, bottom, top = box[0, :count], box[1, :count], box[2, :count], box[3, :count]
+    for q in range(len(begin)):
+        hits = (begin[q] < right) & (end[q] > left) & (bottom[q] < above)
+        lowest = min(lowest, top[q] if hits else far)
+    return lowest
 
 
 @numba.njit(cache=True, nogil=True)
@@ -76,53 +101,55 @@ def sections_fit(
     The buffers of the component are sorted: unplaced ones first, the highest bound first.
     """
     low, total, reach = at[LOW], state.total, state.reach
-    _sort(state, low, at[HIGH])
-    for s in range(at[LEFT], at[RIGHT]):
+    _sort(state, low, count)
+    for s in range(at[LEFT] // BLOCK * BLOCK, -(-at[RIGHT] // BLOCK) * BLOCK):
         total[s] = 0
-        reach[s] = 0
-    for p in range(low, low + count):
-        j = state.pool[p]
-        bound = state.raised[j]
-        part = total[board.begin[j] : board.end[j]]
-        highest = _add(part, board.size[j])
+    if by_reach:
+        reach[at[LEFT] : at[RIGHT]] = 0
+    for p in range(count):
+        j = state.pool[low + p]
+        row = board.rows[board.row[j] : board.row[j + 1]]
+        left = board.row_begin[j]
+        bound = np.int64(state.bound[p])
+        highest = np.int64(_add(total[left : left + len(row)], row))
         if by_reach:
-            for s in range(len(part)):
-                at_s = board.begin[j] + s
-                reach[at_s] = max(reach[at_s], part[s] + bound)
+            for s in range(board.begin[j], board.end[j]):
+                reach[s] = max(reach[s], total[s] + bound)
         if bound + highest > capacity:
             state.weight[j] += 1.0
             return False
     return True
 
 
-@numba.njit(cache=True, nogil=True)
-def _add(part: VectorArray, size: int) -> int:
-    """Add a size in some sections; return the largest sum. Most of the time of a search."""
-    for s in range(len(part)):
-        part[s] += size
-    highest = part[0]
-    for s in range(1, len(part)):
-        if part[s] > highest:
-            highest = part[s]
-    return int(highest)
+@numba.njit(cache=True, nogil=True, inline="always")
+def _add(total, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Add sizes in some blocks; return the largest sum. Most of the time of a search.
+
+    Sums beside the live range of the buffer stay as they are; they did fit above a higher bound.
+    """
+    highest = total[0]
+    for s in range(len(total)):
+        total[s] += row[s]
+        highest = max(highest, total[s])
+    return highest
 
 
 @numba.njit(cache=True, nogil=True)
-def _sort(state: State, low: int, high: int) -> None:
-    """Sort by insertion: from node to node little changes."""
-    pool, load = state.pool, state.pool_load
-    for p in range(low + 1, high):
-        j, of_j = pool[p], load[p]
-        bound = state.raised[j] if state.flag[j] != PLACED else -1
-        q = p - 1
-        while q >= low:
-            k = pool[q]
-            other = state.raised[k] if state.flag[k] != PLACED else -1
-            if other >= bound:
-                break
-            pool[q + 1], load[q + 1] = k, load[q]
+def _sort(state: State, low: int, count: int) -> None:
+    """Sort by bound, highest first, by insertion: from node to node little changes."""
+    pool, load, bound = state.pool, state.pool_load, state.bound
+    for p in range(1, count):
+        x = bound[p]
+        if bound[p - 1] >= x:
+            continue
+        j, of_j = pool[low + p], load[low + p]
+        q = p
+        while q > 0 and bound[q - 1] < x:
+            bound[q] = bound[q - 1]
+            pool[low + q] = pool[low + q - 1]
+            load[low + q] = load[low + q - 1]
             q -= 1
-        pool[q + 1], load[q + 1] = j, of_j
+        pool[low + q], load[low + q], bound[q] = j, of_j, x
 
 
 @numba.njit(cache=True, nogil=True)
@@ -164,17 +191,9 @@ def is_known(board: Board, state: State, at: IntArray, count: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def remember(state: State, at: IntArray) -> None:
+def remember(state: State, at: IntArray, count: int) -> None:
     """Enter the state that a frame was opened with: it cannot be completed."""
-    low, count = at[LOW], 0
-    for p in range(low, at[HIGH]):  # unplaced ones to the front, the order does not matter
-        j = state.pool[p]
-        if state.flag[j] != PLACED:
-            state.pool[p], state.pool[low + count] = state.pool[low + count], j
-            load = state.pool_load[p]
-            state.pool_load[p] = state.pool_load[low + count]
-            state.pool_load[low + count] = load
-            count += 1
+    low = at[LOW]
     if 2 * count + 3 > len(state.table):
         return
     if state.heights[TABLE_TOP] + 2 * count + 3 > len(state.table):  # full: begin anew

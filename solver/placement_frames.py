@@ -8,6 +8,7 @@ import numpy as np
 from memonger.problem import IntArray
 from memonger.solver.placement import (
     CHOSEN,
+    DEEPEST,
     FRAME,
     HIGH,
     LEFT,
@@ -126,6 +127,7 @@ def open_frame(
 ) -> None:
     """Open a frame for a component."""
     state.heights[FRAME] += 1
+    state.heights[DEEPEST] = max(state.heights[DEEPEST], state.heights[FRAME])
     at = state.frames[state.heights[FRAME]]
     at[LOW], at[HIGH], at[LEFT], at[RIGHT] = low, high, left, right
     at[CHOSEN], at[ON_FAILURE], at[NEXT] = -1, on_failure, following

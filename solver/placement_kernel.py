@@ -33,7 +33,6 @@ from memonger.solver.placement import (
     MARK_TOP,
     NEXT,
     NODES,
-    OPEN,
     POOL_TOP,
     RIGHT,
     Board,
@@ -106,7 +105,7 @@ def place_all(
         if board.pinned[i] + board.size[i] > capacity:
             return FULL
     state.heights[POOL_TOP] = len(board.size)
-    if not split(board, state, 0, len(board.size), 0, len(state.total) - 1, -1, -1):
+    if not split(board, state, 0, len(board.size), 0, len(state.reach) - 1, -1, -1):
         return GAVE_UP
     if state.heights[FRAME] < 0:
         return FITS  # there are no buffers
@@ -123,14 +122,14 @@ def place_all(
             continue
         fails = floor == FAR
         if not fails and postponed:
-            fails = not raise_postponed(board, state, at, floor + smallest)
+            fails = not raise_postponed(board, state, at, count, floor + smallest)
         if not fails:
             fails = not sections_fit(board, state, at, count, capacity, by_reach)
         known = not fails and fresh and is_known(board, state, at, count)
         if fails or known:
             if not known:
                 forget_marks(state, at)
-                remember(state, at)
+                remember(state, at, count)
             if not step_back(board, state):
                 return FULL
             fresh = False
@@ -167,11 +166,11 @@ def _best_ranked(
 ) -> int:
     """Return the buffer of the best rank among those whose head is the floor, none postponed."""
     best, best_load = -1, 0
-    for p in range(at[LOW], at[LOW] + count):
-        j = state.pool[p]
-        if state.flag[j] != OPEN or state.head[j] != floor:
-            continue
-        load = state.pool_load[p]
+    for p in range(count - 1, -1, -1):  # sorted by bounds: all others are above the floor
+        if state.bound[p] != floor:
+            break
+        j = state.pool[at[LOW] + p]
+        load = state.pool_load[at[LOW] + p]
         if by_reach and load_key >= 0:
             load = state.reach[board.begin[j] : board.end[j]].max()
         better = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,8 @@ import numpy.typing as npt
 from memonger.graph.sections import Sections
 from memonger.heuristics.arena_orders import KEYS
 from memonger.problem import IntArray
-from memonger.solver.placement import NODES, board_of, state_of
+from memonger.solver.evolved_orders import EvolvedOrders
+from memonger.solver.placement import DEEPEST, NODES, board_of, state_of
 from memonger.solver.placement_kernel import FITS, FULL, GAVE_UP, place_all
 from memonger.stop import Deadline
 
@@ -33,6 +34,15 @@ SLICE_WORK = 400_000_000
 
 BASE_NODES = 3000
 """Limit of a random try, times a number of Luby's sequence."""
+
+EVOLVE_FROM = 64
+"""Buffers from which on orders evolve: fewer are soon searched through."""
+
+EVOLVED_SHARE = 3
+"""Nodes for orders that evolve, for each one of the others."""
+
+EVOLVED_NODES = 500
+"""Least limit of a try of such an order."""
 
 MAX_BUFFERS = 3000
 """Components of more buffers are left to the heuristics, as are those that `is_too_large`."""
@@ -120,12 +130,16 @@ class PlacementSearch:
         self._state = state_of(sections, self._board, table_bits=table_bits)
         self._winners: list[str] = []
         self._smallest = -1  # capacity that the table speaks of
+        self._turn = 0  # orders of the schedule that were tried
+        self._orders = EvolvedOrders(self._newcomer, self._rng)
+        self._evolved = 0  # nodes of orders that evolved
 
     def fits(self, capacity: int, deadline: Deadline, max_nodes: float = float("inf")) -> int:
         """Return `FITS`, `FULL` (proven) or `GAVE_UP` for a capacity in units.
 
-        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline. Each begins with
-        the schedule; the random orders are others each time.
+        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline. The first one
+        begins with the schedule; when it has been through once, most of the nodes are for orders
+        that evolve.
         """
         if int(self.sections.load.max(initial=0)) > capacity:
             return FULL
@@ -133,20 +147,49 @@ class PlacementSearch:
             self._state.slots[:] = 0
         self._smallest = capacity
         left = max_nodes
-        for order, limit in self._tries():
-            verdict = self._try(order, capacity, int(min(limit, left)))
-            left -= int(self._state.heights[NODES])
-            if verdict == FITS:
-                self._winners.append(order.code + "*" * order.by_reach)
+        tries = self._tries()
+        while True:
+            before = self.nodes
+            if self._evolves():
+                verdict = self._evolve(capacity, left)
+                self._evolved += self.nodes - before
+            else:
+                order, limit = next(tries)
+                verdict = self._try(order, capacity, int(min(limit, left)))
+                if verdict == FITS:
+                    self._winners.append(order.code + "*" * order.by_reach)
+            left -= self.nodes - before
             if verdict != GAVE_UP or left <= 0 or deadline.expired:
                 return verdict
-        raise AssertionError("the tries never end")
+
+    def _evolves(self) -> bool:
+        """Return whether it is the turn of an order that evolves."""
+        return (
+            self._turn >= len(SCHEDULE)
+            and len(self.sections) >= EVOLVE_FROM
+            and self._evolved < EVOLVED_SHARE * (self.nodes - self._evolved)
+        )
+
+    def _evolve(self, capacity: int, left: float) -> int:
+        """Try one order that evolves."""
+        count = len(self.sections)
+        candidate = self._orders.propose(capacity)
+        limit = int(min(max(EVOLVED_NODES, count + count // 4), left))
+        verdict = self._place(candidate.ranks[np.newaxis], -1, False, capacity, limit)
+        depth = count if verdict == FITS else int(self._state.heights[DEEPEST])
+        self._orders.learn(candidate, capacity, depth)
+        return verdict
 
     def _try(self, order: Order, capacity: int, limit: int) -> int:
         keys, load_key = keys_of(self.sections, order)
+        return self._place(keys, load_key, order.by_reach, capacity, limit)
+
+    def _place(
+        self, keys: FloatArray, load_key: int, by_reach: bool, capacity: int, limit: int
+    ) -> int:
         limit = min(limit, max(1, SLICE_WORK // node_work(self.sections)))
         verdict: int = place_all(
-            self._board, self._state, keys, load_key, order.by_reach, capacity, limit
+            self._board, self._state, keys, load_key, by_reach, capacity, limit
         )
         self.nodes += int(self._state.heights[NODES])
         if verdict == FITS:
@@ -154,18 +197,33 @@ class PlacementSearch:
         return verdict
 
     def _tries(self) -> Iterator[tuple[Order, int]]:
-        """Yield orders with limits: once the schedule, then random ones and the schedule again."""
+        """Yield orders with limits: the schedule from where it was left, then random ones too."""
         limit = max(1000, 5 * len(self.sections))
-        for code in SCHEDULE:
-            yield Order(code.rstrip("*"), code.endswith("*")), limit
+        for _ in SCHEDULE:
+            yield self._scheduled(), limit
         index = 0
         while True:
             limit *= 2
-            for code in SCHEDULE:
-                yield Order(code.rstrip("*"), code.endswith("*")), limit
+            for _ in SCHEDULE:
+                yield self._scheduled(), limit
                 for _ in range(2):
                     yield self._random_order(), BASE_NODES * luby(index)
                     index += 1
+
+    def _scheduled(self) -> Order:
+        """Return the next order of the schedule."""
+        code = SCHEDULE[self._turn % len(SCHEDULE)]
+        self._turn += 1
+        return Order(code.rstrip("*"), code.endswith("*"))
+
+    def _newcomer(self) -> FloatArray:
+        """Return keys of a random order, larger first, in one number a buffer."""
+        if self.offsets is not None and self._rng.random() < 0.1:
+            return -self.offsets.astype(np.float64)
+        keys, _ = keys_of(self.sections, replace(self._new_order(), by_reach=False))
+        ranks = np.empty(len(self.sections))
+        ranks[np.lexsort(-keys[::-1])] = -np.arange(len(ranks))
+        return ranks
 
     def _random_order(self) -> Order:
         """Return a winner, a guided, a weighted or a new order, with noise."""
@@ -180,6 +238,12 @@ class PlacementSearch:
             return Order("", factors=(top - self.offsets) * factors)  # the lowest first
         if kind < 0.75:
             return Order("", factors=(self._state.weight + 1.0) * factors)
+        return self._new_order()
+
+    def _new_order(self) -> Order:
+        """Return a random code, with noise."""
+        rng = self._rng
+        factors = np.exp(rng.choice(NOISE) * rng.standard_normal(len(self.sections)))
         letters = rng.choice(list(LETTERS), size=int(rng.integers(1, 4)), replace=False)
         return Order("".join(letters), bool(rng.random() < 0.4), factors)
 

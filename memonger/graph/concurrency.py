@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from memonger.net.defuse import DefUse
 from memonger.net.hazards import hazards
+from memonger.vector_time import ClockArray
 
 Int32Array = npt.NDArray[np.int32]
-ClockArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
