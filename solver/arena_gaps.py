@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from memonger.graph.spans import Spans, spans_of
+from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical_gaps import canonical_with_gaps, noisy_orders
 from memonger.result import Proof
@@ -86,6 +87,8 @@ def _whole(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
     parts; then the search, further and further down.
     """
     run, sections = incumbent.run, incumbent.sections.subset(part.members)
+    if pins_clash(sections):
+        return  # they keep out of each other's way by gaps alone
     lower = max(int(sections.load.max(initial=0)), part.lower, incumbent.bound)
     peeled = peel(sections, lower)
     core = peeled.core
@@ -141,13 +144,19 @@ def _decisions(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
     unit, effort = incumbent.sections.unit, EFFORT
     questions = [max(part.lower, incumbent.bound)]
     while not is_too_large(spans, part.lower, incumbent.run.deadline):
-        answered = False
+        asked = answered = False
         for capacity in questions:
+            if not max(part.lower, incumbent.bound) <= capacity < part.upper:
+                continue  # it has been answered meanwhile
+            asked = True
             answered = _ask(incumbent, part, spans, capacity, effort) != GAVE_UP
             yield
             if answered:
                 break
-        effort = effort if answered else 2 * effort
+        if not asked:
+            yield
+        elif not answered:
+            effort *= 2
         questions = nearer_and_nearer(max(part.lower, incumbent.bound), part.upper)
         if incumbent.run.capacity is not None:
             questions = [incumbent.run.capacity // unit]
@@ -155,8 +164,6 @@ def _decisions(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
 
 def _ask(incumbent: ArenaIncumbent, part: Part, spans: Spans, capacity: int, effort: float) -> int:
     """Ask CP-SAT whether a part fits in a capacity, in units; return its verdict."""
-    if not max(part.lower, incumbent.bound) <= capacity < part.upper:
-        return GAVE_UP  # it has been answered meanwhile
     run = incumbent.run
     found = decide(
         incumbent.sections.subset(part.members),

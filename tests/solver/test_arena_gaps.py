@@ -11,6 +11,7 @@ import memonger.solver.arena_gaps as module
 from memonger.gaps import Gap
 from memonger.graph.sections import sections_of
 from memonger.graph.spans import spans_of, whole_spans
+from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical_gaps import canonical_with_gaps
 from memonger.heuristics.first_fit_gaps import fit_into_gaps, pins_contradict
@@ -295,6 +296,24 @@ def test_components_with_and_without_gaps_side_by_side():
     ]
     result = solve(both, form="arena", workers=1)
     assert (result.status, result.objective) == (Status.OPTIMAL, max(parts))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pins_that_only_gaps_keep_apart(seed):
+    """Most of a plan that makes use of gaps is pinned: the rest finds its place."""
+    problem = many(24, seed, 0.9)
+    plan = solve(problem, "greedy-gaps", form="arena", workers=1).plan
+    rng = random.Random(seed)
+    pinned = Problem(
+        tuple(
+            replace(b, offset=offset) if rng.random() < 0.8 else b
+            for b, offset in zip(problem.buffers, plan.offsets, strict=True)
+        )
+    )
+    assert pins_clash(sections_of(pinned))
+    result = solve(pinned, form="arena", workers=1, time_limit=20)
+    assert result.bound <= result.objective <= plan.cost(problem)
+    assert solve(pinned, "canonical-a", form="arena", workers=1).plan is None
 
 
 def test_a_hint_that_makes_use_of_gaps_is_kept():
