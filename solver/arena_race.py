@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from memonger.graph.sections import Sections
 from memonger.heuristics.arena_schedule import improve
+from memonger.problem import IntArray
 from memonger.result import Proof
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
 from memonger.solver.arena_refuter import Found, Refuter
@@ -52,20 +53,35 @@ class Descent:
         self.search = PlacementSearch(sections, seed)
         self.nodes = STEP_NODES
         self._step = 1
+        self._reached = int(sections.size.sum()) + 1  # lowest placement that the search knows of
 
-    def next(self, lower: int, upper: int, deadline: Deadline) -> Found:
-        """Ask once for a placement below ``upper``; none is below ``lower``."""
+    def next(self, lower: int, upper: int, known: IntArray, deadline: Deadline) -> Found:
+        """Ask once for a placement below ``upper``; none is below ``lower``.
+
+        The known placement is a hint, where it is better than what was found here.
+        """
+        if (top := self._top(known)) < self._reached:
+            self._reached = top
+            self.search.offsets = known
+        before = self.search.nodes
         capacity = max(lower, upper - self._step)
         verdict = self.search.fits(capacity, deadline, self.nodes)
         if verdict == FULL:
             return Found(Proof.SEARCH, capacity + 1)
         if verdict == FITS:
-            self._step *= 2
+            assert self.search.offsets is not None
+            self._reached = self._top(self.search.offsets)
+            # A larger step fails more often than not where this one was not easy.
+            easy = self.search.nodes - before <= STEP_NODES // 2
+            self._step = 2 * self._step if easy else 1
             return Found(Proof.SEARCH, offsets=self.search.offsets)
         if self._step == 1:
             self.nodes *= 2
         self._step = 1
         return Found(Proof.SEARCH)
+
+    def _top(self, offsets: IntArray) -> int:
+        return int((offsets + self.search.sections.size).max(initial=0))
 
 
 class Race:
@@ -84,7 +100,6 @@ class Race:
         self.peeled = peeled
         self.sections = peeled.core
         self.descent = Descent(self.sections, run.seed)
-        self.descent.search.offsets = incumbent.offsets[part.members][peeled.kept]
         self.refuter = Refuter(self.sections, part.lower, part.upper, run.seed)
         self._dived = 0  # nodes of the descent when dives were last tried
 
@@ -103,6 +118,13 @@ class Race:
     def lower(self) -> int:
         """Units below which a placement of this component would be of no use."""
         return max(self.part.lower, self.incumbent.bound)
+
+    def known(self) -> IntArray:
+        """Return the best placement of what is left, units: a copy.
+
+        Read from another thread it may be half old, half new: good for its order only.
+        """
+        return self.incumbent.offsets[self.part.members][self.peeled.kept]
 
     def run(self) -> None:
         """Ask whether the bound is met, then whether the capacity is, then race."""
@@ -145,7 +167,7 @@ class Race:
     def _descend(self) -> None:
         """Ask once for a lower placement; where the search is at a loss, try dives."""
         run, descent = self.incumbent.run, self.descent
-        self.take(descent.next(self.lower, self.part.upper, run.deadline))
+        self.take(descent.next(self.lower, self.part.upper, self.known(), run.deadline))
         if descent.nodes > self._dived:
             self._dive()
 
@@ -193,13 +215,13 @@ def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
                 if new.lower or new.offsets is not None:
                     refuting = searching = 0.0  # it pays
             else:
-                found.put(descent.next(race.lower, race.part.upper, deadline))
+                found.put(descent.next(race.lower, race.part.upper, race.known(), deadline))
                 searching += time.monotonic() - started
 
     def search(number: int) -> None:
         descent = Descent(race.sections, run.seed + number)
         while not ended.is_set():
-            found.put(descent.next(race.lower, race.part.upper, deadline))
+            found.put(descent.next(race.lower, race.part.upper, race.known(), deadline))
 
     threads = [Background(refute, "refuter")]
     threads += [

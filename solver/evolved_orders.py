@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 POPULATION = 10
 """Orders that are bred from."""
 
-NEWCOMERS = 0.2
+NEWCOMERS = 0.1
 """Part of the tries that are new orders."""
 
 MIXTURES = 0.25
@@ -28,7 +28,7 @@ STEPS = (0.01, 0.03, 0.1, 0.3)
 MOVED = (0.05, 0.2, 1.0)
 """Parts of the buffers that move."""
 
-PATIENCE = 1000
+PATIENCE = 300
 """Tries without one that leads deeper after which all begins anew; it doubles each time."""
 
 
@@ -70,10 +70,11 @@ class EvolvedOrders:
     def __init__(self, newcomer: Callable[[], FloatArray], rng: np.random.Generator) -> None:
         self._newcomer = newcomer
         self._rng = rng
-        self._best: list[Candidate] = []  # deepest first, of those as deep the newest
+        self._best: list[Candidate] = []  # deepest first
         self._record = (-1, -1)  # capacity and depth
         self._patience = PATIENCE
         self._idle = 0  # tries since the record
+        self._founders = POPULATION  # new orders that come before any children
 
     def propose(self, capacity: int) -> Candidate:
         """Return an order to try at a capacity; `learn` is to be told how far it led."""
@@ -83,14 +84,16 @@ class EvolvedOrders:
             self._record = (-1, -1)
             self._patience *= 2
             self._idle = 0
-        if len(self._best) < POPULATION or rng.random() < NEWCOMERS:
+            self._founders = POPULATION
+        if not self._best or self._founders or rng.random() < NEWCOMERS:
+            self._founders = max(0, self._founders - 1)
             return Candidate(ranks_of(self._newcomer()))
         # The better one of two.
-        parent = self._best[int(rng.integers(POPULATION, size=2).min())]
+        parent = self._best[int(rng.integers(len(self._best), size=2).min())]
         if parent.capacity != capacity:
             return parent
         if rng.random() < MIXTURES:
-            other = self._best[int(rng.integers(POPULATION))]
+            other = self._best[int(rng.integers(len(self._best)))]
             share = rng.choice(SHARES)
             return Candidate(ranks_of((1 - share) * parent.ranks + share * other.ranks))
         count = len(parent.ranks)
@@ -99,9 +102,13 @@ class EvolvedOrders:
 
     def learn(self, candidate: Candidate, capacity: int, depth: int) -> None:
         """Take note of how many buffers a candidate placed."""
-        if any(candidate is one for one in self._best):
-            self._best.remove(candidate)
         candidate.capacity, candidate.depth = capacity, depth
+        # Where orders lead as deep, they lead to much the same: the newest one stands for them.
+        self._best = [
+            one
+            for one in self._best
+            if one is not candidate and (one.capacity, one.depth) != (capacity, depth)
+        ]
         self._idle += 1
         if capacity != self._record[0] or depth > self._record[1]:
             self._record = (capacity, depth)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from memonger.graph.sections import Sections
 from memonger.heuristics.arena_orders import KEYS
 from memonger.problem import IntArray
-from memonger.solver.evolved_orders import EvolvedOrders
+from memonger.solver.evolved_orders import Candidate, EvolvedOrders, ranks_of
 from memonger.solver.placement import DEEPEST, NODES, board_of, state_of
 from memonger.solver.placement_kernel import FITS, FULL, GAVE_UP, place_all
 from memonger.stop import Deadline
@@ -132,6 +132,7 @@ class PlacementSearch:
         self._smallest = -1  # capacity that the table speaks of
         self._turn = 0  # orders of the schedule that were tried
         self._orders = EvolvedOrders(self._newcomer, self._rng)
+        self._bred_from: IntArray | None = None  # the last placement whose order was tried
         self._evolved = 0  # nodes of orders that evolved
 
     def fits(self, capacity: int, deadline: Deadline, max_nodes: float = float("inf")) -> int:
@@ -173,7 +174,11 @@ class PlacementSearch:
     def _evolve(self, capacity: int, left: float) -> int:
         """Try one order that evolves."""
         count = len(self.sections)
-        candidate = self._orders.propose(capacity)
+        if self.offsets is not None and self.offsets is not self._bred_from:
+            self._bred_from = self.offsets  # of another search, perhaps
+            candidate = Candidate(ranks_of(-self.offsets.astype(np.float64)))
+        else:
+            candidate = self._orders.propose(capacity)
         limit = int(min(max(EVOLVED_NODES, count + count // 4), left))
         verdict = self._place(candidate.ranks[np.newaxis], -1, False, capacity, limit)
         depth = count if verdict == FITS else int(self._state.heights[DEEPEST])
@@ -218,8 +223,6 @@ class PlacementSearch:
 
     def _newcomer(self) -> FloatArray:
         """Return keys of a random order, larger first, in one number a buffer."""
-        if self.offsets is not None and self._rng.random() < 0.1:
-            return -self.offsets.astype(np.float64)
         keys, _ = keys_of(self.sections, replace(self._new_order(), by_reach=False))
         ranks = np.empty(len(self.sections))
         ranks[np.lexsort(-keys[::-1])] = -np.arange(len(ranks))
