@@ -114,7 +114,8 @@ def _whole(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
     for step in itertools.count(1):
         if lower >= part.upper:
             return
-        found = descent.next(lower, part.upper, run.deadline)
+        known = incumbent.offsets[part.members][peeled.kept]
+        found = descent.next(lower, part.upper, known, run.deadline)
         if found.offsets is not None:
             incumbent.offer_part(part, peeled.whole(found.offsets), "search")
         lower = max(lower, found.lower)  # without gaps: it proves nothing about the part
