@@ -6,7 +6,7 @@ import functools
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from memonger.graph.sections import Sections
@@ -54,28 +54,40 @@ class Descent:
         self.nodes = STEP_NODES
         self._step = 1
         self._reached = int(sections.size.sum()) + 1  # lowest placement that the search knows of
+        self._found = self._reached  # lowest one that it has found
 
-    def next(self, lower: int, upper: int, known: IntArray, deadline: Deadline) -> Found:
+    def next(
+        self,
+        lower: int,
+        upper: int,
+        known: IntArray,
+        deadline: Deadline,
+        halted: Callable[[], bool] = lambda: False,
+    ) -> Found:
         """Ask once for a placement below ``upper``; none is below ``lower``.
 
-        The known placement is a hint, where it is better than what was found here.
+        The known placement is a hint, where it is better than what was found here. ``halted`` is
+        asked now and then; it ends the question.
         """
         if (top := self._top(known)) < self._reached:
             self._reached = top
             self.search.offsets = known
+        upper = min(upper, self._found)
+        if upper <= lower:
+            return Found(Proof.SEARCH)
         before = self.search.nodes
         capacity = max(lower, upper - self._step)
-        verdict = self.search.fits(capacity, deadline, self.nodes)
+        verdict = self.search.fits(capacity, deadline, self.nodes, halted)
         if verdict == FULL:
             return Found(Proof.SEARCH, capacity + 1)
         if verdict == FITS:
             assert self.search.offsets is not None
-            self._reached = self._top(self.search.offsets)
+            self._reached = self._found = self._top(self.search.offsets)
             # A larger step fails more often than not where this one was not easy.
             easy = self.search.nodes - before <= STEP_NODES // 2
             self._step = 2 * self._step if easy else 1
             return Found(Proof.SEARCH, offsets=self.search.offsets)
-        if self._step == 1:
+        if self._step == 1 and not halted():
             self.nodes *= 2
         self._step = 1
         return Found(Proof.SEARCH)
@@ -158,16 +170,25 @@ class Race:
         """Let the others work in threads; only this thread touches the incumbent."""
         with helpers(self) as found:
             while not self.over:
-                self._descend()
+                self._descend(lambda: not found.empty())
                 while not found.empty():
                     self.take(found.get())
         while not found.empty():
             self.take(found.get())
 
-    def _descend(self) -> None:
+    def ask(
+        self, descent: Descent, deadline: Deadline, halted: Callable[[], bool] = lambda: False
+    ) -> Found:
+        """Ask a descent for a placement below the best one; ends where a better one is known."""
+        upper = self.part.upper
+        return descent.next(
+            self.lower, upper, self.known(), deadline, lambda: halted() or self.part.upper < upper
+        )
+
+    def _descend(self, halted: Callable[[], bool] = lambda: False) -> None:
         """Ask once for a lower placement; where the search is at a loss, try dives."""
-        run, descent = self.incumbent.run, self.descent
-        self.take(descent.next(self.lower, self.part.upper, self.known(), run.deadline))
+        descent = self.descent
+        self.take(self.ask(descent, self.incumbent.run.deadline, halted))
         if descent.nodes > self._dived:
             self._dive()
 
@@ -203,6 +224,12 @@ def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
     deadline = Deadline(None if run.deadline.seconds is None else run.deadline.remaining())
     found: queue.SimpleQueue[Found] = queue.SimpleQueue()
 
+    def tell(new: Found) -> None:
+        if new.lower or new.offsets is not None or new.seconds:
+            found.put(new)
+        else:
+            time.sleep(0.001)  # it may have found all that there is, and waits for the end
+
     def refute() -> None:
         descent = Descent(race.sections, run.seed + 1)
         findings = race.refuter.findings(deadline, ended.is_set)
@@ -210,18 +237,18 @@ def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
         while not ended.is_set():
             started = time.monotonic()
             if searching >= SEARCH_SHARE * refuting and (new := next(findings, None)) is not None:
-                found.put(new)
+                tell(new)
                 refuting += time.monotonic() - started
                 if new.lower or new.offsets is not None:
                     refuting = searching = 0.0  # it pays
             else:
-                found.put(descent.next(race.lower, race.part.upper, race.known(), deadline))
+                tell(race.ask(descent, deadline, ended.is_set))
                 searching += time.monotonic() - started
 
     def search(number: int) -> None:
         descent = Descent(race.sections, run.seed + number)
         while not ended.is_set():
-            found.put(descent.next(race.lower, race.part.upper, race.known(), deadline))
+            tell(race.ask(descent, deadline, ended.is_set))
 
     threads = [Background(refute, "refuter")]
     threads += [

@@ -16,8 +16,9 @@ from memonger.stop import Deadline
 
 WINDOW_NODES = 5_000
 WINDOW_WIDTHS = (10, 20, 40, 80)
-EFFORT = 2.0
-"""CP-SAT's deterministic seconds for one question; they double when nothing is refuted."""
+EFFORT = 0.05
+"""CP-SAT's deterministic seconds for one question, of which each may take a minute; they double
+when nothing is refuted."""
 
 
 @dataclass(frozen=True)

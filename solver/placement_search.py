@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,12 +135,18 @@ class PlacementSearch:
         self._bred_from: IntArray | None = None  # the last placement whose order was tried
         self._evolved = 0  # nodes of orders that evolved
 
-    def fits(self, capacity: int, deadline: Deadline, max_nodes: float = float("inf")) -> int:
+    def fits(
+        self,
+        capacity: int,
+        deadline: Deadline,
+        max_nodes: float = float("inf"),
+        halted: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Return `FITS`, `FULL` (proven) or `GAVE_UP` for a capacity in units.
 
-        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline. The first one
-        begins with the schedule; when it has been through once, most of the nodes are for orders
-        that evolve.
+        A run takes at most ``max_nodes`` nodes, and ends soon after the deadline, or when it is
+        ``halted``. The first one begins with the schedule; when it has been through once, most of
+        the nodes are for orders that evolve.
         """
         if int(self.sections.load.max(initial=0)) > capacity:
             return FULL
@@ -160,7 +166,7 @@ class PlacementSearch:
                 if verdict == FITS:
                     self._winners.append(order.code + "*" * order.by_reach)
             left -= self.nodes - before
-            if verdict != GAVE_UP or left <= 0 or deadline.expired:
+            if verdict != GAVE_UP or left <= 0 or deadline.expired or halted():
                 return verdict
 
     def _evolves(self) -> bool:

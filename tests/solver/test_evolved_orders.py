@@ -178,3 +178,45 @@ def test_limits_hold_for_orders_that_evolve():
     assert search.nodes <= 1200 + 10
     assert search.fits(int(sections.load.max()), Deadline(0), 10**6) == GAVE_UP
     assert search.nodes <= 1200 + 10 + max(placement_search.EVOLVED_NODES, len(sections) * 5 // 4)
+
+
+def test_a_halted_search_gives_up_after_a_try():
+    sections = tight()
+    search = PlacementSearch(sections, 0)
+    search._turn, search.nodes = len(placement_search.SCHEDULE), 1
+    asked = []
+
+    def halted():
+        asked.append(search.nodes)
+        return len(asked) == 3
+
+    assert search.fits(int(sections.load.max()), Deadline(None), 10**9, halted) == GAVE_UP
+    assert len(asked) == 3
+    assert asked[-1] == search.nodes
+
+
+def test_a_descent_asks_below_what_it_has_found_before_the_others_know():
+    sections = tight()
+    descent = Descent(sections, 0)
+    known = np.cumsum(sections.size) - sections.size
+    lower, upper = int(sections.load.max()), int(sections.size.sum())
+    peaks = []
+    for _ in range(8):  # nobody takes what it finds: ``upper`` and ``known`` stay as they were
+        found = descent.next(lower, upper, known, Deadline(None))
+        if found.offsets is not None:
+            peaks.append(placed(sections, found.offsets))
+    assert len(peaks) > 2
+    assert peaks == sorted(set(peaks), reverse=True)
+
+
+def test_a_descent_that_is_halted_does_not_try_harder():
+    sections = tight()
+    descent = Descent(sections, 0)
+    known = np.cumsum(sections.size) - sections.size
+    lower = int(sections.load.max())
+    descent.search._turn, descent.search.nodes = len(placement_search.SCHEDULE), 1
+    nodes = descent.nodes
+    for _ in range(3):
+        found = descent.next(lower, lower + 1, known, Deadline(None), lambda: True)
+        assert found.offsets is None
+        assert (found.lower, descent.nodes) == (0, nodes)
