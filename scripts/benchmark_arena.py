@@ -14,6 +14,10 @@ nothing is compiled or loaded while the clock runs; it then plans the instance s
 programs in turns. Seconds are the median of wall time from buffers in memory to a plan in memory;
 memonger's include its verifier. Plans of all programs are verified by memonger's. Runs are
 recorded, one a line, in build/benchmark_arena.jsonl, and not repeated while they stand there.
+
+The long run for the two of MiniMalloc's instances whose optimum is not known:
+
+    benchmark_arena.py --minimalloc DIR --only "[DJ].csv" --program memonger --time-limit 600
 """
 
 from __future__ import annotations
