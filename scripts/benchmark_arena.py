@@ -200,16 +200,17 @@ def lines_of(rows: dict[tuple[str, str], dict[str, Any]], seconds: float) -> Ite
         "a gap is that of the peak to the load, the bytes live at once, which no plan is below; "
         "* proven optimal (by memonger with a certificate where the gap is 0)."
     )
+    programs = [p for p in PROGRAMS if any(p in found for found in rows.values())]
     for name in dict.fromkeys(name for name, _ in rows):
         yield ""
         yield f"## {name}"
         yield ""
-        yield f"| instance | buffers | load | {' | '.join(f'{p} | s' for p in PROGRAMS)} |"
-        yield f"| --- | ---: | ---: |{' ---: | ---: |' * len(PROGRAMS)}"
+        yield f"| instance | buffers | load | {' | '.join(f'{p} | s' for p in programs)} |"
+        yield f"| --- | ---: | ---: |{' ---: | ---: |' * len(programs)}"
         for (group, source), found in rows.items():
             if group == name:
                 first = next(iter(found.values()))
-                cells = [cell for p in PROGRAMS for cell in cells_of(found.get(p))]
+                cells = [cell for p in programs for cell in cells_of(found.get(p))]
                 label = Path(source).name.split(".")[0].removeprefix("family:")
                 yield (
                     f"| {label} | {first.get('buffers', '-')} | {first.get('load', 0):,} | "
