@@ -195,6 +195,8 @@ def run(function: str, family: str, operators: int, limit: float) -> dict[str, A
 
 def exponent(rows: list[dict[str, Any]], sizes: list[int]) -> str:
     """Return the growth between the two largest nets: n^1.0 is linear."""
+    if len(rows) < 2:
+        return "-"
     one, other = rows[-2:]
     if not one["seconds"] or not other["seconds"]:
         return "-"
