@@ -154,3 +154,20 @@ def gapped_problems(
         gaps = draw(gaps_within(buffer.start, buffer.end, buffer.size))
         buffers.append(replace(buffer, gaps=gaps, device=draw(st.sampled_from(devices))))
     return Problem(tuple(buffers), "gapped")
+
+
+def constant_load(seed: int, count: int, load: int) -> Problem:
+    """Return a problem whose load is the same at all times: its optimum is often above."""
+    rng = random.Random(seed)
+    live, buffers, time = [(0, load)], [], 0
+    while len(buffers) < count:
+        time += 1
+        rng.shuffle(live)
+        start, size = live.pop()
+        buffers.append(Buffer(f"b{len(buffers)}", size, start, time))
+        while size:
+            part = rng.randint(1, size)
+            live.append((time, part))
+            size -= part
+    rest = [Buffer(f"r{i}", size, start, time + 1) for i, (start, size) in enumerate(live)]
+    return Problem((*buffers, *rest))

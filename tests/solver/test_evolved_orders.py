@@ -1,7 +1,5 @@
 """Orders that evolve, by how well they are sorted, and in the search for placements."""
 
-import random
-
 import numpy as np
 import pytest
 
@@ -15,6 +13,7 @@ from memonger.solver.placement_kernel import FITS, GAVE_UP
 from memonger.solver.placement_search import PlacementSearch
 from memonger.stop import Deadline
 from memonger.verify import verify_arena
+from tests.strategies import constant_load
 
 
 def depth_of(ranks):
@@ -83,21 +82,9 @@ def test_without_progress_all_begins_anew(monkeypatch):
     assert counts[51 : 51 + POPULATION] == [1] * POPULATION
 
 
-def tight(count=90, load=1000):
+def tight():
     """Return buffers of a constant load, which no order that one thinks of places in it."""
-    rng = random.Random(7)
-    live, buffers, time = [(0, load)], [], 0
-    while len(buffers) < count:
-        time += 1
-        rng.shuffle(live)
-        start, size = live.pop()
-        buffers.append(Buffer(f"b{len(buffers)}", size, start, time))
-        while size:
-            part = rng.randint(1, size)
-            live.append((time, part))
-            size -= part
-    rest = [Buffer(f"r{i}", size, start, time + 1) for i, (start, size) in enumerate(live)]
-    return sections_of(Problem((*buffers, *rest)))
+    return sections_of(constant_load(7, 90, 1000))
 
 
 def placed(sections, offsets):

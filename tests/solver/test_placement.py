@@ -1,7 +1,5 @@
 """The compiled search for placements, against all orders."""
 
-import random
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +12,7 @@ from memonger.solver.placement import NODES, board_of, state_of
 from memonger.solver.placement_kernel import FITS, FULL, GAVE_UP, place_all
 from memonger.verify import verify_arena
 from tests.oracles import smallest_peak
-from tests.strategies import arena_problems
+from tests.strategies import arena_problems, constant_load
 
 
 def search(problem, capacity, *, limit=10**6, keys=None, load_key=0, by_reach=False, state=None):
@@ -58,20 +56,7 @@ def test_what_failed_at_a_larger_capacity_fails_at_a_smaller_one(problem, seed):
 
 
 def churn(seed, count):
-    """Return a problem whose load is the same at all times: its optimum is often above."""
-    rng = random.Random(seed)
-    live, buffers, time = [(0, 24)], [], 0
-    while len(buffers) < count:
-        time += 1
-        rng.shuffle(live)
-        start, size = live.pop()
-        buffers.append(Buffer(f"b{len(buffers)}", size, start, time))
-        while size:
-            part = rng.randint(1, size)
-            live.append((time, part))
-            size -= part
-    rest = [Buffer(f"r{i}", size, start, time + 1) for i, (start, size) in enumerate(live)]
-    return Problem((*(b for b in buffers if b.start < b.end), *rest))
+    return constant_load(seed, count, 24)
 
 
 @pytest.mark.parametrize("seed", range(20))
