@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from memonger.certificate import CliqueCertificate
-from memonger.graph.sections import Sections, sections_of
+from memonger.graph.sections import Sections, load_over, sections_of
 from memonger.graph.spans import spans_of
 from memonger.problem import Problem
 
@@ -37,11 +37,7 @@ def clique_bound(problem: Problem, sections: Sections) -> tuple[int, CliqueCerti
     alignments = [problem.buffers[i].alignment for i in sections.indices.tolist()]
     sizes = (spans.upper - spans.lower) * sections.unit
     step = math.gcd(*alignments, *(spans.lower * sections.unit).tolist()) or 1
-    change = np.zeros(spans.num_sections + 1, dtype=np.int64)
-    rounded = sizes + -sizes % step
-    np.add.at(change, spans.begin, rounded)
-    np.add.at(change, spans.end, -rounded)
-    load = np.cumsum(change)[:-1]
+    load = load_over(spans.num_sections, spans.begin, spans.end, sizes + -sizes % step)
     if max(alignments) == 1:
         best = np.array([np.argmax(load)])
     else:

@@ -63,11 +63,7 @@ class Sections:
     @cached_property
     def load(self) -> IntArray:
         """Units live in each section, shape (sections,)."""
-        change = np.zeros(self.num_sections + 1, dtype=np.int64)
-        np.add.at(change, self.begin, self.size)
-        np.add.at(change, self.end, -self.size)
-        load: IntArray = np.cumsum(change)[:-1]
-        return load
+        return load_over(self.num_sections, self.begin, self.end, self.size)
 
     def subset(self, members: IntArray) -> Sections:
         """Return some of the buffers over their own sections."""
@@ -138,3 +134,12 @@ def components(sections: Sections) -> list[IntArray]:
     part = np.cumsum(np.cumsum(crossing)[:-1] == 0)[sections.begin]
     order = np.argsort(part, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(part[order])) + 1) if len(order) else []
+
+
+def load_over(num_sections: int, begin: IntArray, end: IntArray, amount: IntArray) -> IntArray:
+    """Return how much there is in each section of what is in sections ``[begin, end)``."""
+    change = np.zeros(num_sections + 1, dtype=np.int64)
+    np.add.at(change, begin, amount)
+    np.add.at(change, end, -amount)
+    load: IntArray = np.cumsum(change)[:-1]
+    return load

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from memonger.graph.cliques import clique_times
-from memonger.graph.sections import Sections
+from memonger.graph.sections import Sections, load_over
 from memonger.problem import IntArray, Problem
 
 
@@ -49,11 +49,7 @@ class Spans:
     @cached_property
     def load(self) -> IntArray:
         """Units taken in each section, shape (sections,)."""
-        change = np.zeros(self.num_sections + 1, dtype=np.int64)
-        np.add.at(change, self.begin, self.upper - self.lower)
-        np.add.at(change, self.end, self.lower - self.upper)
-        load: IntArray = np.cumsum(change)[:-1]
-        return load
+        return load_over(self.num_sections, self.begin, self.end, self.upper - self.lower)
 
 
 def whole_spans(sections: Sections) -> Spans:
