@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from memonger.problem import Problem
 
@@ -16,6 +18,14 @@ def over_before(problem: Problem) -> Over:
         return problem.vector_time.over_before
     starts, ends = problem.starts.tolist(), problem.ends.tolist()
     return lambda one, other: ends[one] <= starts[other]
+
+
+def follows(problem: Problem, pairs: Sequence[tuple[int, int]]) -> list[bool]:
+    """Return of each pair whether the first is over before the second begins: `over_before`."""
+    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    if problem.vector_time is not None:
+        return list(problem.vector_time.pairs_over_before(first, second))
+    return list(problem.ends[first] <= problem.starts[second])
 
 
 class Lane:

@@ -12,13 +12,14 @@ import bisect
 import heapq
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numba
 import numpy as np
 
 from memonger.collector import collector_paused
 from memonger.graph.live_ranges import PlannedNet
-from memonger.heuristics.lanes import over_before
+from memonger.heuristics.lanes import follows, over_before
 from memonger.net.defuse import DefUse, device_of
 from memonger.net.netdef_pb2 import NetDef
 from memonger.plan import SharingPlan
@@ -135,58 +136,64 @@ class _Walk:
         self.lacking = array("q")
 
     def run(self, root: int) -> None:
-        """Visit an operator that waits for no other, and all that it leads to."""
+        """Visit an operator that waits for no other, and all that it leads to, depth first."""
         if self.visited[root] or self.awaited[root]:
             return
+        arrived, awaited, visited, deposits = (
+            self.arrived, self.awaited, self.visited, self.deposits,
+        )  # fmt: skip
         self.free, self.lacking = [], array("q")
         stack = [self.visit(root, self.new_token())]
         while stack:
-            following = next(stack[-1], None)
-            if following is None:
-                stack.pop()
+            readers, held, branches = stack[-1]
+            for reader in readers:
+                arrived[reader] += 1
+                if arrived[reader] == awaited[reader]:
+                    stack.append(self.visit(reader, held | self.new_token() if branches else held))
+                    break
+                if not visited[reader]:
+                    deposits[reader] |= held
             else:
-                stack.append(self.visit(*following))
+                stack.pop()
 
     def new_token(self) -> int:
         """Return a set of one token that nobody has."""
         self.opened += 1
         return 1 << (self.opened - 1)
 
-    def visit(self, step: int, held: int) -> Iterator[tuple[int, int]]:
-        """Visit an operator; yield those that may be visited next, with the tokens they hold."""
+    def visit(self, step: int, held: int) -> tuple[Iterator[int], int, bool]:
+        """Visit an operator.
+
+        Returns those that it leads to, the tokens that it hands on, and whether they are several.
+        """
         held |= self.deposits[step]
         self.deposits[step] = 0
         self.visited[step] = True
         inputs, outputs = self.inputs[step], self.outputs[step]
+        movable, place, tokens = self.movable, self.place, self.tokens
         for name in (*inputs, *outputs):
-            memory = self.place.get(name, name)
-            if memory in self.movable:
-                known = self.tokens.get(memory)
-                self.tokens[memory] = held if known is None else known | held
+            memory = place.get(name, name)
+            if memory in movable:
+                tokens[memory] = tokens.get(memory, 0) | held
         freed = self.last_read(inputs)
         for name in outputs:
-            if name in self.movable and name not in self.met and name not in freed:
+            if name in movable and name not in self.met and name not in freed:
                 self.met.add(name)
                 self.take(name, held)
         for name in freed:
             self.put(name)
-        branches = sum(len(self.readers.get(name, ())) for name in outputs)
-        for name in outputs:
-            for reader in self.readers.get(name, ()):
-                self.arrived[reader] += 1
-                if self.arrived[reader] == self.awaited[reader]:
-                    yield reader, held | self.new_token() if branches > 1 else held
-                elif not self.visited[reader]:
-                    self.deposits[reader] |= held
+        following = [reader for name in outputs for reader in self.readers.get(name, ())]
+        return iter(following), held, len(following) > 1
 
     def last_read(self, inputs: Sequence[str]) -> dict[str, None]:
         """Return the memory whose blobs nobody reads after this."""
         freed: dict[str, None] = {}
         for name in inputs:
             self.unread[name] -= 1
-            memory = self.place.get(name, name)
-            if self.unread[name] == 0 and memory in self.movable:
-                freed[memory] = None
+            if self.unread[name] == 0:
+                memory = self.place.get(name, name)
+                if memory in self.movable:
+                    freed[memory] = None
         return freed
 
     def put(self, name: str) -> None:
@@ -201,6 +208,8 @@ class _Walk:
 
     def take(self, name: str, held: int) -> None:
         """Put a blob into free memory of its device whose tokens are all held, if there is any."""
+        if not self.free:
+            return
         find = self.most_taken if self.sizes is None else self.nearest
         found = find(name, held)
         if found is not None:
@@ -255,15 +264,31 @@ def _next_likely(lacking, bits, begin):  # type: ignore[no-untyped-def]  # noqa:
 
 def _split(problem: Problem, labels: Sequence[str]) -> SharingPlan:
     """Return the plan of the labels, groups split where members do not follow each other."""
-    over = over_before(problem)
-    lanes: dict[tuple[str, str], list[list[int]]] = {}  # [number, last member]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index in np.argsort(problem.starts, kind="stable").tolist():
+        groups.setdefault((labels[index], problem.buffers[index].device), []).append(index)
+    pairs = [pair for group in groups.values() for pair in pairwise(group)]
+    follow = follows(problem, pairs)
     shared = [0] * len(problem)
-    opened = 0
-    for index in sorted(range(len(problem)), key=lambda i: (problem.buffers[i].start, i)):
-        open_lanes = lanes.setdefault((labels[index], problem.buffers[index].device), [])
-        lane = next((lane for lane in open_lanes if over(lane[1], index)), None)
-        if lane is None:
-            open_lanes.append(lane := [opened, index])
+    opened = done = 0
+    for group in groups.values():
+        whole = all(follow[done : done + len(group) - 1])
+        done += len(group) - 1
+        for lane in [group] if whole else _lanes(problem, group):
+            for index in lane:
+                shared[index] = opened
             opened += 1
-        shared[index], lane[1] = lane[0], index
     return SharingPlan.of(shared)
+
+
+def _lanes(problem: Problem, group: Sequence[int]) -> list[list[int]]:
+    """Return buffers, ascending by start, in lanes whose members follow each other: first fit."""
+    over = over_before(problem)
+    lanes: list[list[int]] = []
+    for index in group:
+        lane = next((lane for lane in lanes if over(lane[-1], index)), None)
+        if lane is None:
+            lanes.append([index])
+        else:
+            lane.append(index)
+    return lanes

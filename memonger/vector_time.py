@@ -118,6 +118,14 @@ class VectorTime:
             return False
         return bool((row[self.chain[low:high]] >= self.until[low:high]).all())
 
+    def pairs_over_before(self, firsts: IntArray, seconds: IntArray) -> npt.NDArray[np.bool_]:
+        """Return `over_before` of pairs of buffers, shape (pairs,)."""
+        entries, counts = self._entries(firsts)
+        pair = np.repeat(np.arange(len(firsts)), counts)
+        missed = self.clock[self.begin[seconds[pair]], self.chain[entries]] < self.until[entries]
+        over: npt.NDArray[np.bool_] = np.bincount(pair[missed], minlength=len(firsts)) == 0
+        return over
+
     def over_before_all(self, first: int, others: IntArray) -> IntArray:
         """Return those of ``others`` that begin after buffer ``first`` is over."""
         for entry in range(self.first[first], self.first[first + 1]):
@@ -128,9 +136,14 @@ class VectorTime:
     def of_buffers(self, indices: Sequence[int]) -> VectorTime:
         """Return the vector time of some of the buffers, in the order given."""
         rows = np.asarray(indices, dtype=np.intp)
-        counts = np.diff(self.first)[rows]
+        entries, counts = self._entries(rows)
         first = np.concatenate([[0], np.cumsum(counts)])
-        entries = np.arange(first[-1]) + np.repeat(self.first[rows] - first[:-1], counts)
         return VectorTime(
             self.clock, self.begin[rows], first, self.chain[entries], self.until[entries]
         )
+
+    def _entries(self, buffers: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the entries of buffers, one after the other, and how many each has."""
+        counts = np.diff(self.first)[buffers]
+        skipped = np.cumsum(counts) - counts
+        return np.arange(counts.sum()) + np.repeat(self.first[buffers] - skipped, counts), counts

@@ -71,6 +71,8 @@ class Memory:
         cells: tuple[object, ...] = touched.inputs + touched.outputs
         if self._shared:
             cells = tuple([self.cell(name) for name in touched.inputs + touched.outputs])
+        if len(set(cells)) == len(cells):  # nearly always: every one its own
+            return tuple(range(len(cells)))
         numbers: dict[object, int] = {}
         return tuple([numbers.setdefault(cell, len(numbers)) for cell in cells])
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from memonger.heuristics.by_size import first_fit, greedy_by_size, tight_gap
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.heuristics.classes import plan_from_classes
-from memonger.heuristics.lanes import Lane, over_before
+from memonger.heuristics.lanes import Lane, follows, over_before
 from memonger.heuristics.sharing_table import no_sharing
 from memonger.heuristics.sweep import best_fit_sweep, profile_sweep
 from memonger.problem import Buffer, Problem
@@ -140,6 +142,14 @@ def test_a_lane_has_room_iff_no_member_conflicts(problem, random):
             lane.insert(problem, buffer, position)
             assert lane.starts == [problem.buffers[i].start for i in lane.members]
             assert lane.starts == sorted(lane.starts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(problems(max_size=8), parallel_problems()))
+def test_pairs_follow_each_other_iff_each_does(problem):
+    over = over_before(problem)
+    pairs = list(itertools.product(range(len(problem)), repeat=2))
+    assert follows(problem, pairs) == [over(first, second) for first, second in pairs]
 
 
 @settings(max_examples=50, deadline=None)
