@@ -88,10 +88,10 @@ def test_random_training_nets_have_gradients(load):
 
 
 def test_every_rewriting_function_is_compared(load):
-    script = load("compare_with_caffe2")
-    cases = list(script.random_cases(10, 0))
-    assert {case.family for case in cases} == {*script.FAMILIES, "training"}
-    names = {name.split(",")[0] for case in cases for name, _ in script.variants(case)}
+    nets, rewritings = load("caffe2_cases"), load("caffe2_variants")
+    cases = list(nets.random_cases(10, 0))
+    assert {case.family for case in cases} == {*nets.FAMILIES, "training"}
+    names = {name.split(",")[0] for case in cases for name, _ in rewritings.variants(case)}
     assert names == {
         "optimize",
         "optimize_interference",
