@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from reprlib import repr as shown
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from memonger.errors import ProblemError
+from memonger.order_problem import Allocation, OrderProblem
 from memonger.problem import Buffer, Problem
 
 FORMAT = "memonger-graph/1"
@@ -45,6 +47,35 @@ def problem_from_graph(
     -----
     Linear in the size of the graph.
     """
+    return _read(data, source, lambda graph: _problem(graph, source, planned))
+
+
+def order_problem_from_graph(
+    data: object, source: str = "graph", planned: Planned | None = None
+) -> OrderProblem:
+    """Return the operators of a graph, to be put in order.
+
+    An operator waits for the producers of the tensors that it reads. The allocations are the
+    buffers of `problem_from_graph`; graph outputs that are planned stay to the end.
+
+    Parameters
+    ----------
+    data, source, planned
+        As for `problem_from_graph`.
+
+    Raises
+    ------
+    ProblemError
+        As `problem_from_graph` does.
+    """
+    return _read(data, source, lambda graph: _order_problem(graph, source, planned))
+
+
+T = TypeVar("T")
+
+
+def _read(data: object, source: str, read: Callable[[Mapping[str, Any]], T]) -> T:
+    """Return what is read from the data of a graph, once these are checked."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ProblemError(f"{source}: expected the format {FORMAT!r}")
     tensors, ops, meta = data.get("tensors"), data.get("ops"), data.get("meta", {})
@@ -53,7 +84,7 @@ def problem_from_graph(
     if not isinstance(meta, Mapping):
         raise ProblemError(f"{source}: 'meta' must be an object, got {shown(meta)}")
     try:
-        return _problem(data, source, planned)
+        return read(data)
     except ProblemError as error:
         raise error if source in str(error) else ProblemError(f"{source}: {error}") from None
 
@@ -106,7 +137,20 @@ def _check_operators(ops: object, count: int, source: str) -> None:
                     )
 
 
-def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> Problem:
+@dataclass(frozen=True)
+class _Bases:
+    """Tensor -> the one whose memory it is a view of; of these the kinds, and what is planned."""
+
+    base: list[int]
+    kinds: list[str]
+    wanted: frozenset[str]
+    sizes: list[int]
+
+    def plans(self, root: int) -> bool:
+        return self.kinds[root] in self.wanted and self.sizes[root] > 0
+
+
+def _bases_of(data: Mapping[str, Any], source: str, planned: Planned | None) -> _Bases:
     tensors, meta = data["tensors"], data.get("meta", {})
     if planned is None:
         training = meta.get("mode") == "training"
@@ -116,27 +160,75 @@ def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> P
     for tensor, root in enumerate(base):
         if _STRENGTH[tensors["kind"][tensor]] < _STRENGTH[kinds[root]]:
             kinds[root] = tensors["kind"][tensor]
-    wanted = {"a"} if planned == "activations" else {"a", "o"}
+    wanted = frozenset("a" if planned == "activations" else "ao")
+    return _Bases(base, kinds, wanted, tensors["bytes"])
+
+
+def _accesses(
+    data: Mapping[str, Any], held: _Bases, source: str
+) -> tuple[dict[int, int], dict[int, list[int]]]:
+    """Return base -> the operator that produces it, and base -> all that touch it, ascending."""
     start: dict[int, int] = {}
-    end: dict[int, int] = {}
+    touched: dict[int, list[int]] = {}
     for time, (name, _, inputs, outputs, *_) in enumerate(data["ops"]):
         for tensor in outputs:
-            start.setdefault(base[tensor], time)
+            start.setdefault(held.base[tensor], time)
         for tensor in (*inputs, *outputs):
-            root = base[tensor]
-            if root not in start and kinds[root] not in "iw":
+            root = held.base[tensor]
+            if root not in start and held.kinds[root] not in "iw":
                 raise ProblemError(
-                    f"{source}: operator {time} ({name!r}) reads {tensors['name'][root]!r} before "
-                    "it is produced"
+                    f"{source}: operator {time} ({name!r}) reads {data['tensors']['name'][root]!r} "
+                    "before it is produced"
                 )
-            end[root] = time + 1
-    horizon = len(data["ops"])
+            operators = touched.setdefault(root, [])
+            if not operators or operators[-1] != time:
+                operators.append(time)
+    return start, touched
+
+
+def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> Problem:
+    held = _bases_of(data, source, planned)
+    start, touched = _accesses(data, held, source)
+    names, horizon = data["tensors"]["name"], len(data["ops"])
     buffers = []
     for root, first in start.items():
-        if kinds[root] in wanted and tensors["bytes"][root] > 0:
-            last = horizon if kinds[root] == "o" else end[root]
-            buffers.append(Buffer(tensors["name"][root], tensors["bytes"][root], first, last))
-    return Problem(tuple(buffers), str(meta.get("name", source)))
+        if held.plans(root):
+            last = horizon if held.kinds[root] == "o" else touched[root][-1] + 1
+            buffers.append(Buffer(names[root], held.sizes[root], first, last))
+    return Problem(tuple(buffers), _name_of(data, source))
+
+
+def _order_problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> OrderProblem:
+    held = _bases_of(data, source, planned)
+    start, touched = _accesses(data, held, source)
+    producer: dict[int, int] = {}  # of a tensor, views included
+    edges: dict[tuple[int, int], None] = {}
+    for time, (_, _, inputs, outputs, *_) in enumerate(data["ops"]):
+        for before in (producer.get(tensor, time) for tensor in inputs):
+            if before != time:
+                edges[before, time] = None
+        for tensor in outputs:
+            producer[tensor] = time
+            # What is written into memory waits for the one that allocates it.
+            if start[held.base[tensor]] != time:
+                edges[start[held.base[tensor]], time] = None
+    allocations = tuple(
+        Allocation(
+            data["tensors"]["name"][root],
+            held.sizes[root],
+            first,
+            tuple(time for time in touched[root] if time > first),
+            kept=held.kinds[root] == "o",
+        )
+        for root, first in start.items()
+        if held.plans(root)
+    )
+    names = tuple(str(op[0]) for op in data["ops"])
+    return OrderProblem(names, tuple(edges), allocations, _name_of(data, source))
+
+
+def _name_of(data: Mapping[str, Any], source: str) -> str:
+    return str(data.get("meta", {}).get("name", source))
 
 
 def _bases(alias: list[int], names: list[str], source: str) -> list[int]:

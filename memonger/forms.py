@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from memonger.plan import ArenaPlan, P, SharingPlan
 from memonger.problem import Problem
-from memonger.registry import ARENA, SHARING, RegistryOf
+from memonger.registry import ARENA, SHARING, AlgorithmOf, RegistryOf
 from memonger.verify import verify_arena, verify_sharing
 
 
@@ -32,7 +32,7 @@ class Form(Generic[P]):
 
     name: str
     plan: type[P]
-    registry: RegistryOf[P]
+    registry: RegistryOf[AlgorithmOf[P]]
     verify: Callable[[Problem, P], int]
     certificates: tuple[str, ...]
 

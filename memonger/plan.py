@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from memonger.errors import PlanError
+from memonger.order_problem import OrderProblem
 from memonger.problem import Problem
 
 
@@ -139,5 +140,25 @@ class ArenaPlan:
         return cls(tuple(offsets))
 
 
+@dataclass(frozen=True)
+class OrderPlan:
+    """In which order the operators run.
+
+    Parameters
+    ----------
+    order
+        Operator indices of program order, the first to run first.
+    """
+
+    order: tuple[int, ...]
+
+    def cost(self, problem: OrderProblem) -> int:
+        """Return the most bytes live at once: the objective."""
+        return problem.peak(self.order)
+
+
 P = TypeVar("P", SharingPlan, ArenaPlan)
-"""A plan of either form."""
+"""A plan that places buffers."""
+
+AnyPlan = TypeVar("AnyPlan", SharingPlan, ArenaPlan, OrderPlan)
+"""A plan of any form."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol, TypeVar
 
 from memonger.certificate import Certificate
 from memonger.errors import InputError
-from memonger.plan import ArenaPlan, P, SharingPlan
+from memonger.order_problem import OrderProblem
+from memonger.plan import AnyPlan, ArenaPlan, OrderPlan, P, SharingPlan
 from memonger.problem import Problem
 from memonger.result import Proof
 from memonger.stop import Deadline
@@ -28,7 +29,7 @@ def ignore(_: Progress) -> None:
 
 
 @dataclass(frozen=True)
-class RunOf(Generic[P]):
+class RunOf(Generic[AnyPlan]):
     """What an algorithm is given beside the problem.
 
     Parameters
@@ -50,19 +51,19 @@ class RunOf(Generic[P]):
     deadline: Deadline
     workers: int = 1
     seed: int = 0
-    hint: P | None = None
+    hint: AnyPlan | None = None
     report: Callable[[Progress], None] = ignore
     capacity: int | None = None
 
 
 @dataclass(frozen=True)
-class OutcomeOf(Generic[P]):
+class OutcomeOf(Generic[AnyPlan]):
     """What an algorithm returns: a plan, and a bound if it proves one.
 
     ``infeasible``: it is proven that no plan exists.
     """
 
-    plan: P | None
+    plan: AnyPlan | None
     bound: int = 0
     proof: Proof | None = None
     certificate: Certificate | None = None
@@ -103,7 +104,33 @@ class AlgorithmOf(Generic[P]):
     in_place: bool = False
 
 
-class RegistryOf(Generic[P]):
+@dataclass(frozen=True)
+class OrderAlgorithm:
+    """An algorithm of the form ``order``.
+
+    Parameters
+    ----------
+    name, summary, proves
+        As for `AlgorithmOf`.
+    run
+        The algorithm.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[OrderProblem, RunOf[OrderPlan]], OutcomeOf[OrderPlan]]
+    proves: bool = False
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+A = TypeVar("A", bound=_Named)
+
+
+class RegistryOf(Generic[A]):
     """Algorithms by name; names are unique.
 
     Examples
@@ -116,16 +143,16 @@ class RegistryOf(Generic[P]):
     """
 
     def __init__(self) -> None:
-        self._algorithms: dict[str, AlgorithmOf[P]] = {}
+        self._algorithms: dict[str, A] = {}
 
-    def add(self, algorithm: AlgorithmOf[P]) -> AlgorithmOf[P]:
+    def add(self, algorithm: A) -> A:
         """Add an algorithm; a name that is taken is an error."""
         if algorithm.name in self._algorithms:
             raise ValueError(f"algorithm {algorithm.name!r} is registered already")
         self._algorithms[algorithm.name] = algorithm
         return algorithm
 
-    def get(self, name: str) -> AlgorithmOf[P]:
+    def get(self, name: str) -> A:
         """Return an algorithm; ``InputError`` lists the names where there is none of that name."""
         if name not in self._algorithms:
             raise InputError(f"unknown algorithm {name!r}; known: {', '.join(self.names())}")
@@ -135,21 +162,27 @@ class RegistryOf(Generic[P]):
         """Return the names, in the order of registration."""
         return list(self._algorithms)
 
-    def __iter__(self) -> Iterator[AlgorithmOf[P]]:
+    def __iter__(self) -> Iterator[A]:
         return iter(self._algorithms.values())
 
 
 Run = RunOf[SharingPlan]
 Outcome = OutcomeOf[SharingPlan]
 Algorithm = AlgorithmOf[SharingPlan]
-Registry = RegistryOf[SharingPlan]
+Registry = RegistryOf[Algorithm]
 ArenaRun = RunOf[ArenaPlan]
 ArenaOutcome = OutcomeOf[ArenaPlan]
 ArenaAlgorithm = AlgorithmOf[ArenaPlan]
-ArenaRegistry = RegistryOf[ArenaPlan]
+ArenaRegistry = RegistryOf[ArenaAlgorithm]
+OrderRun = RunOf[OrderPlan]
+OrderOutcome = OutcomeOf[OrderPlan]
+OrderRegistry = RegistryOf[OrderAlgorithm]
 
 SHARING = Registry()
 """Algorithms for the sharing form; `memonger.heuristics` and `memonger.solver` fill it."""
 
 ARENA = ArenaRegistry()
 """Algorithms for the arena form."""
+
+ORDER = OrderRegistry()
+"""Algorithms for the order form."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Generic
 
 from memonger.certificate import Certificate
-from memonger.plan import ArenaPlan, P, SharingPlan
+from memonger.plan import AnyPlan, ArenaPlan, OrderPlan, SharingPlan
 
 
 class Status(StrEnum):
@@ -32,14 +32,20 @@ class Proof(StrEnum):
     """Prices from a linear program, in exact integers; certified."""
     CLIQUE = "clique"
     """The buffers live at one time lie beside each other in the arena; certified."""
+    CUT = "cut"
+    """What must be live when one operator runs, by a minimum cut; certified."""
+    KEPT = "kept"
+    """What stays to the end; certified."""
+    PROBE = "probe"
+    """Operators that would each have to wait for the other; not certified."""
     SEARCH = "search"
-    """An exhaustive search of placements, with exact keys; not certified."""
+    """An exhaustive search, with exact keys; not certified."""
     CP_SAT = "cp-sat"
     """The search of CP-SAT; not certified."""
 
 
 @dataclass(frozen=True)
-class Result(Generic[P]):
+class Result(Generic[AnyPlan]):
     """A plan, a bound, and how they came about.
 
     Parameters
@@ -73,7 +79,7 @@ class Result(Generic[P]):
     algorithm: str
     objective: int | None
     bound: int
-    plan: P | None
+    plan: AnyPlan | None
     proof: Proof | None = None
     certificate: Certificate | None = None
     source: str = ""
@@ -98,3 +104,4 @@ class Result(Generic[P]):
 
 SharingResult = Result[SharingPlan]
 ArenaResult = Result[ArenaPlan]
+OrderResult = Result[OrderPlan]

@@ -13,6 +13,7 @@ MAX_FUNCTION_LINES = 50
 LAYERS = (
     (
         "problem",
+        "order_problem",
         "gaps",
         "plan",
         "result",
@@ -209,6 +210,7 @@ def test_asserts_are_for_types_only():
     for name in (
         "verify",
         "problem",
+        "order_problem",
         "vector_time",
         "plan",
         "instances.plan_json",
