@@ -132,11 +132,13 @@ class OperatorDag:
 
     def ancestors(self, operator: int) -> BoolArray:
         """Return which operators run before one in every order, shape (operators,)."""
-        return _reached(self.before, operator, self.count)
+        found: BoolArray = _reached(self.before, operator, self.count)
+        return found
 
     def descendants(self, operator: int) -> BoolArray:
         """Return which operators run after one in every order, shape (operators,)."""
-        return _reached(self.after, operator, self.count)
+        found: BoolArray = _reached(self.after, operator, self.count)
+        return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,0 +1,126 @@
+"""The least memory that can be live when some operators have run and others have not.
+
+Which operators have run is a downset D: with an operator, all that it waits for. The memory live
+after it,
+
+    M(D) = sum of the sizes of what D has allocated and that is kept or still read outside of D,
+
+is a submodular function of D, so its least value over the downsets that hold some operators and
+lack others is a minimum cut (Picard 1976), found exactly by a maximum flow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ortools.graph.python.max_flow import SimpleMaxFlow
+
+from memonger.graph.operator_dag import OperatorDag
+from memonger.order_problem import BoolArray
+from memonger.problem import IntArray
+
+UNLIMITED = 2**62
+
+
+@dataclass(frozen=True, eq=False)
+class LeastMemory:
+    """The least memory, where it is met, and a flow that proves it.
+
+    Parameters
+    ----------
+    bytes
+        M of the best downset.
+    done
+        The smallest such downset: operator -> whether it has run, shape (operators,).
+    readers
+        Rows (allocation, reader, bytes): the flow from an allocation to one of its readers.
+    waits
+        Rows (after, before, bytes): the flow from an operator to one that it waits for.
+    """
+
+    bytes: int
+    done: BoolArray
+    readers: IntArray
+    waits: IntArray
+
+
+def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> LeastMemory:
+    """Return the least memory over the downsets that hold ``inside`` and lack ``outside``.
+
+    Parameters
+    ----------
+    dag
+        The operators.
+    inside
+        Those that have run, a downset; shape (operators,).
+    outside
+        Those that have not, with all that wait for them; shape (operators,).
+
+    Notes
+    -----
+    One maximum flow between the source (has run) and the sink (has not) over the operators that
+    are free: source -> allocation -> its readers, for allocations of operators inside; producer
+    -> allocation -> readers otherwise; producer -> sink where the allocation surely stays live;
+    and without limit from an operator to those that it waits for.
+    """
+    free = ~(inside | outside)
+    allocation, reader = dag.read_pairs
+    stays = dag.kept.copy()
+    stays[allocation[outside[reader]]] = True
+    within = inside[dag.producers]
+    base = int(dag.sizes[within & stays].sum())
+    if not free.any():
+        nothing = np.zeros((0, 3), dtype=np.int64)
+        return LeastMemory(base, inside.copy(), nothing, nothing)
+    node = np.full(dag.count, -1, dtype=np.int64)
+    node[free] = np.arange(2, 2 + int(free.sum()))
+    made_free = free[dag.producers]
+    has_free = np.zeros(len(dag.sizes), dtype=np.bool_)
+    has_free[allocation[free[reader]]] = True
+    through = ~stays & (within | made_free) & has_free
+    middle = np.full(len(dag.sizes), -1, dtype=np.int64)
+    middle[through] = np.arange(int(through.sum())) + 2 + int(free.sum())
+    entering = np.flatnonzero(through)
+    ending = np.flatnonzero(made_free & stays)
+    read = np.flatnonzero((middle[allocation] >= 0) & free[reader])
+    edges = dag.edges[free[dag.edges[:, 0]] & free[dag.edges[:, 1]]]
+    tails = [
+        np.where(within[entering], 0, node[dag.producers[entering]]),
+        node[dag.producers[ending]],
+        middle[allocation[read]],
+        node[edges[:, 1]],
+    ]
+    heads = [
+        middle[entering], np.ones(len(ending), np.int64), node[reader[read]], node[edges[:, 0]],
+    ]  # fmt: skip
+    unlimited = np.full(len(read) + len(edges), UNLIMITED, dtype=np.int64)
+    limits = np.concatenate([dag.sizes[entering], dag.sizes[ending], unlimited])
+    solver = SimpleMaxFlow()
+    arcs = solver.add_arcs_with_capacity(np.concatenate(tails), np.concatenate(heads), limits)
+    done = inside.copy()
+    if not len(entering) or solver.solve(0, 1) != solver.OPTIMAL:
+        nothing = np.zeros((0, 3), dtype=np.int64)
+        return LeastMemory(base, done, nothing, nothing)
+    side = np.zeros(2 + int(free.sum()) + len(entering), dtype=np.bool_)
+    side[np.asarray(solver.get_source_side_min_cut())] = True
+    done[free] = side[node[free]]
+    flows = np.asarray(solver.flows(arcs))[len(entering) + len(ending) :]
+    return LeastMemory(
+        base + int(solver.optimal_flow()),
+        done,
+        _positive(allocation[read], reader[read], flows[: len(read)]),
+        _positive(edges[:, 1], edges[:, 0], flows[len(read) :]),
+    )
+
+
+def _positive(one: IntArray, other: IntArray, flow: IntArray) -> IntArray:
+    """Return the rows whose flow is not zero."""
+    return np.stack([one, other, flow], axis=1)[flow > 0]
+
+
+def least_load(dag: OperatorDag, operator: int) -> LeastMemory:
+    """Return the least memory before an operator runs; what it allocates comes on top."""
+    outside = dag.descendants(operator)
+    outside[operator] = True
+    return least_memory(dag, dag.ancestors(operator), outside)
