@@ -11,6 +11,7 @@ import numpy as np
 
 from memonger.errors import PlanError
 from memonger.lp_dual import LpDualCertificate
+from memonger.order_certificate import OrderCertificate
 from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
@@ -164,10 +165,14 @@ class DeviceCertificate:
 
 
 Certificate = SimpleCertificate | DeviceCertificate
+"""What proves a bound on the memory of buffers, whatever the form."""
+
+AnyCertificate = Certificate | OrderCertificate
+"""What proves a bound of any kind."""
 
 
 def check_certificate(
-    problem: Problem, certificate: Certificate, claimed: int, kinds: Sequence[str]
+    problem: Problem, certificate: AnyCertificate, claimed: int, kinds: Sequence[str]
 ) -> int:
     """Check that a certificate proves the claimed bound; return the bound that it proves.
 
@@ -178,19 +183,20 @@ def check_certificate(
     PlanError
         If it proves less than is claimed.
     """
-    parts: Sequence[Certificate] = (certificate,)
+    parts: Sequence[AnyCertificate] = (certificate,)
     if isinstance(certificate, DeviceCertificate):  # whose kind is that of one of them
         parts = tuple(certificate.parts.values())
     for part in parts:
         if part.kind not in kinds:
             raise PlanError(f"a certificate of the kind {part.kind!r} proves nothing here")
+    assert not isinstance(certificate, OrderCertificate)  # no form of buffers has their kinds
     proven = certificate.bound(problem)
     if proven < claimed:
         raise PlanError(f"the certificate proves {proven} bytes, {claimed} are claimed")
     return proven
 
 
-def certificate_to_json(certificate: Certificate) -> dict[str, Any]:
+def certificate_to_json(certificate: AnyCertificate) -> dict[str, Any]:
     """Return a certificate as JSON data (``memonger-certificate/1``)."""
     return {"format": FORMAT, **certificate.to_json()}
 

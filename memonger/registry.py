@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from memonger.certificate import Certificate
+from memonger.certificate import AnyCertificate
 from memonger.errors import InputError
 from memonger.order_problem import OrderProblem
 from memonger.plan import AnyPlan, ArenaPlan, OrderPlan, P, SharingPlan
@@ -66,7 +66,7 @@ class OutcomeOf(Generic[AnyPlan]):
     plan: AnyPlan | None
     bound: int = 0
     proof: Proof | None = None
-    certificate: Certificate | None = None
+    certificate: AnyCertificate | None = None
     source: str = ""
     solve_seconds: float = 0.0
     infeasible: bool = False

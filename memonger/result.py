@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic
 
-from memonger.certificate import Certificate
+from memonger.certificate import AnyCertificate
 from memonger.plan import AnyPlan, ArenaPlan, OrderPlan, SharingPlan
 
 
@@ -81,7 +81,7 @@ class Result(Generic[AnyPlan]):
     bound: int
     plan: AnyPlan | None
     proof: Proof | None = None
-    certificate: Certificate | None = None
+    certificate: AnyCertificate | None = None
     source: str = ""
     build_seconds: float = 0.0
     solve_seconds: float = 0.0

@@ -6,7 +6,8 @@ import bisect
 import itertools
 
 from memonger.errors import PlanError
-from memonger.plan import ArenaPlan, SharingPlan
+from memonger.order_problem import Allocation, OrderProblem
+from memonger.plan import ArenaPlan, OrderPlan, SharingPlan
 from memonger.problem import Problem
 
 
@@ -88,6 +89,58 @@ def _check_pair(problem: Problem, one: int, other: int) -> None:
             f"buffers {first.name!r} [{first.start}, {first.end}) and {second.name!r} "
             f"[{second.start}, {second.end}) share memory but are live at the same time"
         )
+
+
+def verify_order(problem: OrderProblem, plan: OrderPlan) -> int:
+    """Check that an order is valid and return its cost in bytes.
+
+    An order is valid iff every operator runs once, behind all that it must wait for.
+
+    Parameters
+    ----------
+    problem
+        The operators.
+    plan
+        What is to be checked.
+
+    Returns
+    -------
+    int
+        The most bytes live at once: what an operator allocates and what it reads last are live
+        while it runs.
+
+    Raises
+    ------
+    PlanError
+        If the order is not valid; names the operators.
+
+    Notes
+    -----
+    Runs the operators one by one. Linear in the size of the problem.
+    """
+    if sorted(plan.order) != list(range(len(problem))):
+        raise PlanError("the order does not run every operator once")
+    position = {operator: time for time, operator in enumerate(plan.order)}
+    waits = [(held.producer, reader) for held in problem.allocations for reader in held.readers]
+    for before, after in itertools.chain(problem.edges, waits):
+        if position[before] > position[after]:
+            raise PlanError(
+                f"operator {after} ({problem.operators[after]}) runs before operator {before} "
+                f"({problem.operators[before]}), which it must wait for"
+            )
+    made: dict[int, list[Allocation]] = {}
+    freed: dict[int, int] = {}  # operator -> bytes
+    for held in problem.allocations:
+        made.setdefault(held.producer, []).append(held)
+        if not held.kept:
+            last = max((held.producer, *held.readers), key=position.__getitem__)
+            freed[last] = freed.get(last, 0) + held.size
+    live = peak = 0
+    for operator in plan.order:
+        live += sum(held.size for held in made.get(operator, ()))
+        peak = max(peak, live)
+        live -= freed.get(operator, 0)
+    return peak
 
 
 def verify_arena(problem: Problem, plan: ArenaPlan) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memonger.certificate import DeviceCertificate, SimpleCertificate
+from memonger.certificate import DeviceCertificate, SimpleCertificate, SimpleCertificate
 from memonger.forms import Form
 from memonger.plan import P
 from memonger.problem import Problem
@@ -100,8 +100,7 @@ def _together(
     certificates = {
         device: outcome.certificate
         for device, outcome in zip(problem.devices, outcomes, strict=True)
-        if outcome.certificate is not None
-        and not isinstance(outcome.certificate, DeviceCertificate)
+        if isinstance(outcome.certificate, SimpleCertificate)
     }
     weakest = max((outcome.proof for outcome in outcomes if outcome.proof), key=_STRENGTH.index)
     return OutcomeOf(

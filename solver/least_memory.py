@@ -37,12 +37,15 @@ class LeastMemory:
         Rows (allocation, reader, bytes): the flow from an allocation to one of its readers.
     waits
         Rows (after, before, bytes): the flow from an operator to one that it waits for.
+    ends
+        Rows (allocation, bytes): the flow that ends in an allocation that is live for sure.
     """
 
     bytes: int
     done: BoolArray
     readers: IntArray
     waits: IntArray
+    ends: IntArray
 
 
 def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> LeastMemory:
@@ -71,8 +74,7 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
     within = inside[dag.producers]
     base = int(dag.sizes[within & stays].sum())
     if not free.any():
-        nothing = np.zeros((0, 3), dtype=np.int64)
-        return LeastMemory(base, inside.copy(), nothing, nothing)
+        return _without_flow(base, inside)
     node = np.full(dag.count, -1, dtype=np.int64)
     node[free] = np.arange(2, 2 + int(free.sum()))
     made_free = free[dag.producers]
@@ -98,25 +100,33 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
     limits = np.concatenate([dag.sizes[entering], dag.sizes[ending], unlimited])
     solver = SimpleMaxFlow()
     arcs = solver.add_arcs_with_capacity(np.concatenate(tails), np.concatenate(heads), limits)
-    done = inside.copy()
     if not len(entering) or solver.solve(0, 1) != solver.OPTIMAL:
-        nothing = np.zeros((0, 3), dtype=np.int64)
-        return LeastMemory(base, done, nothing, nothing)
+        return _without_flow(base, inside)
     side = np.zeros(2 + int(free.sum()) + len(entering), dtype=np.bool_)
     side[np.asarray(solver.get_source_side_min_cut())] = True
+    done = inside.copy()
     done[free] = side[node[free]]
-    flows = np.asarray(solver.flows(arcs))[len(entering) + len(ending) :]
+    flows = np.split(
+        np.asarray(solver.flows(arcs)),
+        np.cumsum([len(entering), len(ending), len(read)]),
+    )
     return LeastMemory(
         base + int(solver.optimal_flow()),
         done,
-        _positive(allocation[read], reader[read], flows[: len(read)]),
-        _positive(edges[:, 1], edges[:, 0], flows[len(read) :]),
+        _positive(flows[2], allocation[read], reader[read]),
+        _positive(flows[3], edges[:, 1], edges[:, 0]),
+        _positive(flows[1], ending),
     )
 
 
-def _positive(one: IntArray, other: IntArray, flow: IntArray) -> IntArray:
+def _without_flow(base: int, inside: BoolArray) -> LeastMemory:
+    nothing = np.zeros((0, 3), dtype=np.int64)
+    return LeastMemory(base, inside.copy(), nothing, nothing, nothing[:, :2])
+
+
+def _positive(flow: IntArray, *columns: IntArray) -> IntArray:
     """Return the rows whose flow is not zero."""
-    return np.stack([one, other, flow], axis=1)[flow > 0]
+    return np.stack([*columns, flow], axis=1)[flow > 0]
 
 
 def least_load(dag: OperatorDag, operator: int) -> LeastMemory:

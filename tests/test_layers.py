@@ -14,6 +14,7 @@ LAYERS = (
     (
         "problem",
         "order_problem",
+        "order_certificate",
         "gaps",
         "plan",
         "result",
@@ -211,6 +212,7 @@ def test_asserts_are_for_types_only():
         "verify",
         "problem",
         "order_problem",
+        "order_certificate",
         "vector_time",
         "plan",
         "instances.plan_json",
