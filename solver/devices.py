@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from memonger.certificate import DeviceCertificate, SimpleCertificate, SimpleCertificate
+from memonger.certificate import DeviceCertificate, SimpleCertificate
 from memonger.forms import Form
 from memonger.plan import P
 from memonger.problem import Problem

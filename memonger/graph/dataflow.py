@@ -72,9 +72,7 @@ def interference_graph(
     if def_use is None:
         def_use = analyse(NetDef(), _without_external_controls(operands_of(ops)))
     blobs: dict[tuple[int, int], list[str]] = {}
-    for hazard in hazards(def_use):
-        blobs.setdefault((hazard.before, hazard.after), []).append(hazard.blob)
-    for before, after, blob in _hazards_of_views(def_use):
+    for before, after, blob in dependencies(def_use):
         blobs.setdefault((before, after), []).append(blob)
     if overwritten:
         _add_overwritten(def_use, blobs)
@@ -85,6 +83,16 @@ def interference_graph(
         for (before, after), found in sorted(blobs.items())
     )
     return graph
+
+
+def dependencies(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
+    """Yield (before, after, blob) for operators of which one must wait for the other.
+
+    Any order in which all of them wait computes the same; see `memonger.net.hazards`.
+    """
+    for hazard in hazards(def_use):
+        yield hazard.before, hazard.after, hazard.blob
+    yield from _hazards_of_views(def_use)
 
 
 def _without_external_controls(touched: Iterable[Operands]) -> Iterator[Operands]:

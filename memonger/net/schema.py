@@ -136,6 +136,33 @@ def schema(op_type: str) -> Schema:
     return SCHEMAS.get(op_type, _DEFAULT)
 
 
+# Operators that change more than their outputs, or read more than their inputs: a generator of
+# random numbers, a file, a queue, a clock, other machines. Among themselves they keep their order.
+EFFECTS = frozenset(
+    ("AtomicAppend", "AtomicFetchAdd", "AtomicFetchAdd64", "AtomicIter", "CheckAtomicBool",
+     "CheckCounterDone", "Checkpoint", "CloseBlobsQueue", "CloseRebatchingQueue",
+     "ConditionalSetAtomicBool", "CountDown", "CountUp", "DequeueBlobs", "DequeueRebatchingQueue",
+     "Dropout", "EnqueueBlobs", "EnqueueRebatchingQueue", "GaussianFill", "ImageInput",
+     "IndexFreeze", "IndexGet", "IndexLoad", "IndexStore", "Load", "MSRAFill", "Print", "Python",
+     "PythonDLPack", "PythonDLPackGradient", "PythonGradient", "ReadNextBatch", "ReadRandomBatch",
+     "ResetCounter", "ResetCursor", "RetrieveCount", "SafeDequeueBlobs", "SafeEnqueueBlobs",
+     "Save", "Snapshot", "Summarize", "TensorProtosDBInput", "TextFileReaderRead",
+     "TimerEnd", "TimerGet", "TimerGetAndEnd", "UniformFill", "UniformIntFill",
+     "UniqueUniformFill", "VideoInput", "WeightedSample", "WeightedSampleDequeueBlobs",
+     "XavierFill"),
+)  # fmt: skip
+
+
+def has_effects(op_type: str) -> bool:
+    """Return whether operators of a type must keep their order whatever blobs they name.
+
+    So do all that hold handles, and those of collective communication: every machine must come to
+    them in the same order.
+    """
+    traits = schema(op_type)
+    return op_type in EFFECTS or traits.opaque or traits.keeps_pointers
+
+
 # Net types whose operators run one after the other, in program order (Caffe2's `simple` family).
 SEQUENTIAL_TYPES = frozenset({"", "simple", "simple_refcount"})
 
