@@ -11,15 +11,22 @@ from typing import Any
 
 from memonger.errors import InputError, ProblemError
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
-from memonger.instances.graph_json import Planned, problem_from_graph
+from memonger.instances.graph_json import (
+    Planned,
+    order_problem_from_graph,
+    problem_from_graph,
+)
 from memonger.instances.minimalloc_csv import hints_from_csv, problem_from_csv
 from memonger.instances.nets import NETS, BuiltNet, build
+from memonger.instances.order_json import FORM as ORDER_FORM
+from memonger.instances.order_json import OrderFile, order_from_json
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile, plan_from_json
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
 from memonger.net.io import parse_json, parse_net, read_bytes
 from memonger.net.netdef_pb2 import NetDef
+from memonger.order_problem import OrderProblem
 from memonger.plan import ArenaPlan
 from memonger.problem import Problem
 
@@ -76,6 +83,45 @@ def load(path: str | os.PathLike[str], planned: Planned | None = None) -> Loaded
     if name.endswith(".csv"):
         return problem_from_csv(_read_text(name), name)
     return parse_net(read_bytes(name), name)
+
+
+def load_order_problem(
+    path: str | os.PathLike[str], planned: Planned | None = None
+) -> OrderProblem:
+    """Read the operators that are to be put in order: of a graph, or of a plan of that form.
+
+    Parameters
+    ----------
+    path
+        A JSON file.
+    planned
+        As for `load`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or has no operators.
+    """
+    name = os.fspath(path)
+    data = read_json(name)
+    kind = data.get("format") if isinstance(data, dict) else None
+    if kind == GRAPH_FORMAT:
+        return order_problem_from_graph(data, name, planned)
+    if kind == PLAN_FORMAT and data.get("form") == ORDER_FORM:
+        return order_from_json(data, name).problem
+    raise InputError(f"{name}: --form order needs operators: a graph or a net")
+
+
+def load_form(path: str | os.PathLike[str]) -> str | None:
+    """Return the form of planning that a plan file names, if it names one."""
+    data = read_json(path)
+    form = data.get("form") if isinstance(data, dict) else None
+    return form if isinstance(form, str) else None
+
+
+def load_order_plan(path: str | os.PathLike[str]) -> OrderFile:
+    """Read a plan of the form ``order``."""
+    return order_from_json(read_json(path), os.fspath(path))
 
 
 def load_hints(path: str | os.PathLike[str], problem: Problem) -> ArenaPlan | None:

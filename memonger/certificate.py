@@ -16,7 +16,8 @@ from memonger.problem import IntArray, Problem, VectorTime
 
 FORMAT = "memonger-certificate/1"
 
-CERTIFIED = ("clique", "threshold", "lp-dual")  # the kinds of proof that come with a certificate
+# The kinds of proof that come with a certificate.
+CERTIFIED = ("clique", "threshold", "lp-dual", "kept", "cut")
 
 
 @dataclass(frozen=True)

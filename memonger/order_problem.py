@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -137,6 +137,15 @@ class OrderProblem:
         waits = np.stack([self.producers[allocation], reader], axis=1)
         pairs = np.unique(np.concatenate([edges, waits])[:, ::-1], axis=0)
         return np.ascontiguousarray(pairs[:, ::-1])
+
+    def aligned(self, alignment: int) -> OrderProblem:
+        """Return the problem with sizes rounded up to multiples of so many bytes."""
+        if alignment == 1:
+            return self
+        allocations = tuple(
+            replace(held, size=-(-held.size // alignment) * alignment) for held in self.allocations
+        )
+        return replace(self, allocations=allocations)
 
     def live_ranges(self, order: Sequence[int]) -> tuple[IntArray, IntArray]:
         """Return (start, end) of each allocation in an order: half-open, in positions."""

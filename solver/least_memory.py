@@ -87,19 +87,27 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
     ending = np.flatnonzero(made_free & stays)
     read = np.flatnonzero((middle[allocation] >= 0) & free[reader])
     edges = dag.edges[free[dag.edges[:, 0]] & free[dag.edges[:, 1]]]
-    tails = [
-        np.where(within[entering], 0, node[dag.producers[entering]]),
-        node[dag.producers[ending]],
-        middle[allocation[read]],
-        node[edges[:, 1]],
-    ]
-    heads = [
-        middle[entering], np.ones(len(ending), np.int64), node[reader[read]], node[edges[:, 0]],
-    ]  # fmt: skip
     unlimited = np.full(len(read) + len(edges), UNLIMITED, dtype=np.int64)
-    limits = np.concatenate([dag.sizes[entering], dag.sizes[ending], unlimited])
     solver = SimpleMaxFlow()
-    arcs = solver.add_arcs_with_capacity(np.concatenate(tails), np.concatenate(heads), limits)
+    arcs = solver.add_arcs_with_capacity(
+        np.concatenate(
+            [
+                np.where(within[entering], 0, node[dag.producers[entering]]),
+                node[dag.producers[ending]],
+                middle[allocation[read]],
+                node[edges[:, 1]],
+            ]
+        ),
+        np.concatenate(
+            [
+                middle[entering],
+                np.ones(len(ending), np.int64),
+                node[reader[read]],
+                node[edges[:, 0]],
+            ]
+        ),
+        np.concatenate([dag.sizes[entering], dag.sizes[ending], unlimited]),
+    )
     if not len(entering) or solver.solve(0, 1) != solver.OPTIMAL:
         return _without_flow(base, inside)
     side = np.zeros(2 + int(free.sum()) + len(entering), dtype=np.bool_)

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.certificate import CERTIFIED, check_certificate
+from memonger.certificate import check_certificate
 from memonger.cli import options
+from memonger.cli.claims import check_claims
 from memonger.cli.console import out, print_json
+from memonger.cli.order import Source, check_order
 from memonger.errors import InputError, PlanError
-from memonger.instances.loading import load, load_plan
+from memonger.instances.loading import load, load_form, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.instances.plan_json import PlanFile
 from memonger.instances.problem_json import gaps_to_json
@@ -53,18 +55,39 @@ def check(
     """
     if plan is not None and not plan.endswith((".json", ".json.gz")):
         return _check_net(file, plan, json_output=json_output)
-    claimed = load_plan(file if plan is None else plan)
+    own = file if plan is None else plan
+    if load_form(own) == "order":
+        source = Source(file, shapes, sizes, static, alignment, planned)
+        found = check_order(own, None if plan is None else source)
+        return _report(
+            file, "order", found, json_output=json_output, require_optimal=require_optimal
+        )
+    claimed = load_plan(own)
     if plan is not None:
         expected = options.problem_of(file, shapes, sizes, static, alignment, planned)
         expected = options.without_pins(expected) if unpin else expected
         _same_buffers(claimed.form.name, expected, claimed.problem)
         claimed = _for(expected, claimed)
     report = check_plan(claimed)
+    return _report(
+        file,
+        claimed.form.name,
+        report,
+        json_output=json_output,
+        require_optimal=require_optimal,
+    )
+
+
+def _report(
+    file: str, form: str, report: dict[str, Any], *, json_output: bool, require_optimal: bool
+) -> int:
+    """Print what holds; return the exit code."""
     code = 10 if require_optimal and not report["proven_optimal"] else 0
     if json_output:
-        print_json({"instance": file, "form": claimed.form.name, "valid": True, **report})
+        print_json({"instance": file, "form": form, "valid": True, **report})
         return code
-    out.print(f"valid: {report['buffers']} buffers, {report['objective']:,} bytes")
+    what = "operators" if form == "order" else "buffers"
+    out.print(f"valid: {report[what]} {what}, {report['objective']:,} bytes")
     if report["certificate"]:
         out.print(f"the certificate proves a bound of {report['certified_bound']:,} bytes")
     else:
@@ -85,15 +108,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         If a claim does not hold.
     """
     cost = claimed.form.verify(claimed.problem, claimed.plan)
-    if cost != claimed.objective:
-        raise PlanError(f"the plan costs {cost} bytes, {claimed.objective} are claimed")
-    if claimed.bound > cost:
-        raise PlanError(f"the claimed bound {claimed.bound} is above the cost {cost}")
-    if claimed.status not in ("optimal", "feasible"):
-        raise PlanError(f"a plan cannot have the status {claimed.status!r}")
-    if claimed.status == "optimal" and claimed.bound != cost:
-        raise PlanError(f"'optimal' is claimed, but the bound {claimed.bound} is below {cost}")
-    _check_proof(claimed)
+    check_claims(claimed, cost)
     certified = None
     if claimed.certificate is not None:
         certified = check_certificate(
@@ -109,20 +124,6 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         "proven_optimal": certified == cost,
         "buffers": len(claimed.problem),
     }
-
-
-def _check_proof(claimed: PlanFile) -> None:
-    """Check that the proof that is named goes with the status and the certificate."""
-    if claimed.certificate is not None:
-        if claimed.proof != claimed.certificate.kind:
-            raise PlanError(
-                f"the proof {claimed.proof!r} is claimed, the certificate is of the kind "
-                f"{claimed.certificate.kind!r}"
-            )
-    elif claimed.proof in CERTIFIED:
-        raise PlanError(f"the proof {claimed.proof!r} is claimed without a certificate")
-    elif claimed.proof is None and claimed.status == "optimal":
-        raise PlanError("'optimal' is claimed without a proof")
 
 
 def _for(expected: Problem, claimed: PlanFile) -> PlanFile:

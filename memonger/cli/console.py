@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from memonger.registry import Progress, ignore
-from memonger.result import ArenaResult, SharingResult, Status
+from memonger.result import ArenaResult, OrderResult, SharingResult, Status
+
+AnyResult = SharingResult | ArenaResult | OrderResult
 
 
 class _Console(Console):
@@ -95,7 +97,7 @@ def table(title: str, *columns: str) -> Table:
     return result
 
 
-def verdict(result: SharingResult | ArenaResult) -> str:
+def verdict(result: AnyResult) -> str:
     """Return in words what was proven."""
     if result.status is Status.OPTIMAL:
         certified = "certificate" if result.certificate is not None else "no certificate"
@@ -107,9 +109,7 @@ def verdict(result: SharingResult | ArenaResult) -> str:
     return result.status.value
 
 
-def result_json(
-    instance: str, form: str, size: int, result: SharingResult | ArenaResult
-) -> dict[str, Any]:
+def result_json(instance: str, form: str, size: int, result: AnyResult) -> dict[str, Any]:
     """Return what every command says of a result with ``--json``."""
     return {
         "instance": instance,
@@ -130,7 +130,7 @@ def result_json(
     }
 
 
-def exit_code(result: SharingResult | ArenaResult, *, require_optimal: bool) -> int:
+def exit_code(result: AnyResult, *, require_optimal: bool) -> int:
     """Return the exit code for a result."""
     if result.status is Status.INFEASIBLE:
         return 4

@@ -21,6 +21,7 @@ from memonger.cli.console import (
     table,
     verdict,
 )
+from memonger.cli.order import solve_order
 from memonger.errors import InputError
 from memonger.instances.loading import load_hints
 from memonger.net.io import write_atomically
@@ -33,9 +34,11 @@ class Form(StrEnum):
 
     SHARING = "sharing"
     ARENA = "arena"
+    ORDER = "order"
 
 
 def solve(
+    context: typer.Context,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A problem, graph or net; or a built-in net.")
     ],
@@ -83,6 +86,9 @@ def solve(
 ) -> int:
     """Find the cheapest plan of a problem and prove it.
 
+    The form order takes a graph or a net, and looks for the order of its operators in which the
+    fewest bytes are live at once.
+
     In the arena form, the column `hint` of a MiniMalloc CSV is where the search starts, if it is a
     valid placement of all buffers and there is no --hint.
 
@@ -102,10 +108,14 @@ def solve(
       memonger solve A.1048576.csv --form arena --output plan.json
 
       memonger solve solution.csv --form arena --unpin
+
+      memonger solve graph.json.gz --form order --output order.json
     """
     from memonger.instances.plan_json import plan_to_json
     from memonger.solver.solve import solve as run
 
+    if form is Form.ORDER:
+        return solve_order(context)
     problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
     if not in_place and problem.in_place:
         problem = replace(problem, in_place=())

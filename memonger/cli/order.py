@@ -1,0 +1,187 @@
+"""``memonger solve --form order``: the order of the operators that needs the least memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from memonger.cli import options
+from memonger.cli.claims import check_claims
+from memonger.cli.console import (
+    exit_code,
+    json_line,
+    out,
+    print_json,
+    progress,
+    result_json,
+    table,
+    verdict,
+)
+from memonger.errors import InputError, PlanError
+from memonger.instances.graph_json import Planned
+from memonger.instances.loading import load_order_plan, load_order_problem
+from memonger.net.io import write_atomically
+from memonger.order_certificate import check_order_certificate
+from memonger.order_problem import OrderProblem
+from memonger.plan import OrderPlan
+from memonger.problem import Problem
+from memonger.result import OrderResult
+from memonger.verify import verify_order
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an ordering problem is read from: as the options of `solve` say."""
+
+    file: str
+    shapes: list[Path] | None
+    sizes: Path | None
+    static: list[str] | None
+    alignment: int
+    planned: options.PlannedKind | None
+
+
+def read_order_problem(source: Source) -> OrderProblem:
+    """Return the ordering problem of a graph, a net, or a plan of the form ``order``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or an option does not go with it.
+    """
+    file = source.file
+    if file.endswith((".json", ".json.gz")):
+        if source.shapes or source.sizes is not None or source.static:
+            raise InputError(f"{file}: --shapes, --sizes and --static are for nets")
+        planned: Planned | None = None if source.planned is None else source.planned.value
+        return load_order_problem(file, planned).aligned(source.alignment)
+    from memonger.graph.operator_order import order_problem_of_net
+    from memonger.pipeline import analyse_net
+
+    net, known = options.read_net(file, source.shapes, source.sizes, source.planned)
+    if isinstance(net, Problem):
+        raise InputError(f"{file}: --form order needs operators: a graph or a net")
+    with options.naming(file):
+        analysis = analyse_net(net, **known, static=source.static or (), alignment=source.alignment)
+        return order_problem_of_net(analysis.net, analysis.def_use, analysis.planned)
+
+
+NOT_FOR_ORDERS = ("capacity", "max_buffers", "in_place", "unpin")
+
+
+def solve_order(context: typer.Context) -> int:
+    """Do what the options of `solve` ask for in the form ``order``; return the exit code."""
+    from memonger.instances.order_json import order_to_json
+    from memonger.solver.order import solve_order as run
+
+    given = options.given(context)
+    for name in NOT_FOR_ORDERS:
+        if name in given:
+            raise InputError(f"{given[name]} is not for --form order")
+    asked = context.params
+    file, output, quiet = asked["file"], asked["output"], asked["quiet"]
+    machine = asked["json_output"] or asked["json_lines"]
+    names = ("file", "shapes", "sizes", "static", "alignment", "planned")
+    problem = read_order_problem(Source(*(asked[name] for name in names)))
+    options.check_target(output)
+    options.check_stdout(output, json_output=machine, quiet=quiet)
+    if output is not None:
+        options.check_new(file, output)
+    hint = None if asked["hint"] is None else _read_hint(asked["hint"], problem)
+    with progress(file, quiet=quiet) as show:
+        result = run(
+            problem,
+            asked["algorithm"],
+            time_limit=asked["time_limit"],
+            seed=asked["seed"],
+            hint=hint,
+            report=json_line if asked["json_lines"] else show,
+        )
+    if output is not None:
+        write_atomically(output, json.dumps(order_to_json(problem, result)).encode())
+    if machine:
+        print_json(order_summary(file, problem, result))
+    elif not quiet:
+        _print(file, problem, result)
+    return exit_code(result, require_optimal=asked["require_optimal"])
+
+
+def order_summary(file: str, problem: OrderProblem, result: OrderResult) -> dict[str, Any]:
+    """Return what ``--json`` says of an order: n counts the operators."""
+    return {
+        **result_json(file, "order", len(problem), result),
+        "program_order": problem.peak(range(len(problem))),
+        "allocations": len(problem.allocations),
+    }
+
+
+def check_order(plan: str, source: Source | None) -> dict[str, Any]:
+    """Check an order and its certificate, against its graph or net if there is one.
+
+    Returns what holds.
+
+    Raises
+    ------
+    PlanError
+        If a claim does not hold.
+    """
+    claimed = load_order_plan(plan)
+    problem = claimed.problem if source is None else read_order_problem(source)
+    if source is not None:
+        _same_problem(problem, claimed.problem)
+    cost = verify_order(problem, claimed.plan)
+    check_claims(claimed, cost)
+    certified = None
+    if claimed.certificate is not None:
+        certified = check_order_certificate(problem, claimed.certificate, claimed.bound)
+    return {
+        "status": claimed.status,
+        "objective": cost,
+        "bound": claimed.bound,
+        "proof": claimed.proof,
+        "certificate": claimed.certificate is not None,
+        "certified_bound": certified,
+        "proven_optimal": certified == cost,
+        "operators": len(problem),
+    }
+
+
+def _same_problem(expected: OrderProblem, planned: OrderProblem) -> None:
+    """Compare the operators of the input with those that a plan says it orders."""
+    if len(expected) != len(planned):
+        raise PlanError(f"the input has {len(expected)} operators, the plan is for {len(planned)}")
+    if expected.precedence.tolist() != planned.precedence.tolist():
+        raise PlanError("the plan is for operators with other dependencies")
+    ours = {held.name: held for held in expected.allocations}
+    theirs = {held.name: held for held in planned.allocations}
+    for name in ours.keys() | theirs.keys():
+        if ours.get(name) != theirs.get(name):
+            raise PlanError(f"allocation {name!r} is not the same in the input and in the plan")
+
+
+def _read_hint(path: Path, problem: OrderProblem) -> OrderPlan:
+    plan = load_order_plan(path).plan
+    try:
+        verify_order(problem, plan)
+    except PlanError as error:
+        raise InputError(f"{path}: no order for this problem: {error}") from None
+    return plan
+
+
+def _print(file: str, problem: OrderProblem, result: OrderResult) -> None:
+    before = problem.peak(range(len(problem)))
+
+    def share(size: int) -> str:
+        return f"{100 * size / before:.1f} %" if before else "-"
+
+    rows = table(file, "order", "peak, bytes", "of program order")
+    rows.add_row("program order", f"{before:,}", share(before))
+    label = result.status.value if result.algorithm == "optimal" else result.algorithm
+    rows.add_row(f"memonger ({label})", f"{result.objective or 0:,}", share(result.objective or 0))
+    rows.add_row("lower bound, any order", f"{result.bound:,}", share(result.bound))
+    out.print(rows)
+    out.print(f"{verdict(result)}; {result.seconds:.2f} s")
