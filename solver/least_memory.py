@@ -75,49 +75,32 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
     base = int(dag.sizes[within & stays].sum())
     if not free.any():
         return _without_flow(base, inside)
-    node = np.full(dag.count, -1, dtype=np.int64)
-    node[free] = np.arange(2, 2 + int(free.sum()))
     made_free = free[dag.producers]
     has_free = np.zeros(len(dag.sizes), dtype=np.bool_)
     has_free[allocation[free[reader]]] = True
     through = ~stays & (within | made_free) & has_free
-    middle = np.full(len(dag.sizes), -1, dtype=np.int64)
-    middle[through] = np.arange(int(through.sum())) + 2 + int(free.sum())
+    node = _numbered(free, 2)
+    middle = _numbered(through, 2 + int(free.sum()))
     entering = np.flatnonzero(through)
     ending = np.flatnonzero(made_free & stays)
-    read = np.flatnonzero((middle[allocation] >= 0) & free[reader])
-    edges = dag.edges[free[dag.edges[:, 0]] & free[dag.edges[:, 1]]]
+    read = np.flatnonzero(through[allocation] & free[reader])
+    edges = dag.edges[free[dag.edges].all(axis=1)]
     unlimited = np.full(len(read) + len(edges), UNLIMITED, dtype=np.int64)
     solver = SimpleMaxFlow()
-    arcs = solver.add_arcs_with_capacity(
-        np.concatenate(
-            [
-                np.where(within[entering], 0, node[dag.producers[entering]]),
-                node[dag.producers[ending]],
-                middle[allocation[read]],
-                node[edges[:, 1]],
-            ]
-        ),
-        np.concatenate(
-            [
-                middle[entering],
-                np.ones(len(ending), np.int64),
-                node[reader[read]],
-                node[edges[:, 0]],
-            ]
-        ),
-        np.concatenate([dag.sizes[entering], dag.sizes[ending], unlimited]),
-    )
+    producer = np.where(within, 0, node[dag.producers])
+    sink = np.ones(len(ending), dtype=np.int64)
+    tails = (producer[entering], producer[ending], middle[allocation[read]], node[edges[:, 1]])
+    heads = (middle[entering], sink, node[reader[read]], node[edges[:, 0]])
+    limits = (dag.sizes[entering], dag.sizes[ending], unlimited)
+    arcs = solver.add_arcs_with_capacity(*map(np.concatenate, (tails, heads, limits)))
     if not len(entering) or solver.solve(0, 1) != solver.OPTIMAL:
         return _without_flow(base, inside)
     side = np.zeros(2 + int(free.sum()) + len(entering), dtype=np.bool_)
     side[np.asarray(solver.get_source_side_min_cut())] = True
     done = inside.copy()
     done[free] = side[node[free]]
-    flows = np.split(
-        np.asarray(solver.flows(arcs)),
-        np.cumsum([len(entering), len(ending), len(read)]),
-    )
+    ends = np.cumsum([len(entering), len(ending), len(read)])
+    flows = np.split(np.asarray(solver.flows(arcs)), ends)
     return LeastMemory(
         base + int(solver.optimal_flow()),
         done,
@@ -125,6 +108,13 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
         _positive(flows[3], edges[:, 1], edges[:, 0]),
         _positive(flows[1], ending),
     )
+
+
+def _numbered(which: BoolArray, first: int) -> IntArray:
+    """Return numbers from ``first`` on for those that are marked, -1 for the others."""
+    numbers = np.full(len(which), -1, dtype=np.int64)
+    numbers[which] = np.arange(first, first + int(which.sum()))
+    return numbers
 
 
 def _without_flow(base: int, inside: BoolArray) -> LeastMemory:
