@@ -2,90 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from memonger.errors import NetError
-from memonger.graph.live_ranges import PlannedNet, live_ranges
-from memonger.graph.storage import storages
-from memonger.heuristics.lanes import over_before
-from memonger.net.defuse import DefUse, analyse, outputs_of
-from memonger.net.foreign import as_netdef, like
+from memonger.analysis import NetAnalysis, PathLike, analyse_net
+from memonger.errors import InputError
+from memonger.graph.operator_order import order_problem_of_net, reordered
+from memonger.net.foreign import like
 from memonger.net.netdef_pb2 import NetDef
-from memonger.net.sizes import Sizes, version_sizes
-from memonger.net.tensors import TensorType
-from memonger.net.type_files import parse_sizes, parse_types, read_sizes, read_types
-from memonger.plan import SharingPlan
+from memonger.net.schema import is_sequential
 from memonger.problem import Problem
 from memonger.registry import Progress, ignore
 from memonger.result import SharingResult, Status
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
+from memonger.solver.order_choice import Choice, Order, choose_order, lower_bound
 from memonger.solver.solve import solve
 from memonger.stop import Deadline
 
-PathLike = str | os.PathLike[str]
 CAFFE2_GREEDY = "caffe2-greedy-unsized"
-
-
-@dataclass(frozen=True)
-class NetAnalysis:
-    """A net, ready to be planned.
-
-    Parameters
-    ----------
-    net
-        The net, as our message.
-    def_use, sizes
-        Its def-use and the sizes of its versions.
-    outputs
-        Blobs whose final contents must survive.
-    planned
-        The problem and its storages.
-    """
-
-    net: NetDef
-    def_use: DefUse
-    sizes: Sizes
-    outputs: tuple[str, ...]
-    planned: PlannedNet
-
-    @property
-    def problem(self) -> Problem:
-        """The planning problem."""
-        return self.planned.problem
-
-    def as_named(self) -> SharingPlan:
-        """Return the plan that the net itself stands for: storages of one blob share.
-
-        Not where a plan may not: on two devices, or where an operator of a net that runs in
-        parallel still waits for the older one by its name.
-        """
-        over = over_before(self.problem)
-        lanes: dict[str, list[list[int]]] = {}
-        labels = [0] * len(self.problem)
-        opened = 0
-        for index, buffer in enumerate(self.problem.buffers):  # ascending by their starts
-            blob = self.planned.storages[self.planned.planned[index]].blob
-            for lane in lanes.setdefault(blob, []):
-                if self.problem.buffers[lane[1]].device == buffer.device and over(lane[1], index):
-                    labels[index], lane[1] = lane[0], index
-                    break
-            else:
-                lanes[blob].append([opened, index])
-                labels[index] = opened
-                opened += 1
-        return SharingPlan.of(labels)
-
-    def kept_bytes(self) -> int:
-        """Return the bytes of the blobs that operators write and no plan may touch."""
-        largest: dict[str, int] = {}
-        for storage in self.planned.storages:
-            if storage.pinned and storage.pinned != "external input":
-                largest[storage.blob] = max(largest.get(storage.blob, 0), storage.size or 0)
-        return sum(largest.values())
 
 
 @dataclass(frozen=True)
@@ -99,7 +35,7 @@ class Optimized:
     result
         The plan and its proof.
     analysis
-        The original net and its problem.
+        The original net, its operators in the order of the new one, and the problem of that.
     baseline
         Bytes of the planned blobs as the original net names them.
     caffe2_greedy
@@ -107,6 +43,9 @@ class Optimized:
         did not end in the time.
     blobs_before, blobs_after
         Number of blobs that the operators touch.
+    choice
+        The order that was chosen, where one was asked for; operator ``i`` of the new net was
+        ``choice.order[i]``.
     """
 
     net: Any
@@ -116,6 +55,7 @@ class Optimized:
     caffe2_greedy: int | None
     blobs_before: int
     blobs_after: int
+    choice: Choice | None = None
 
     @property
     def status(self) -> Status:
@@ -134,42 +74,13 @@ class Optimized:
         return self.result.bound
 
 
-def analyse_net(
-    net: object,
-    *,
-    shapes: PathLike | Mapping[str, Any] | None = None,
-    sizes: PathLike | Mapping[str, int] | None = None,
-    static: Iterable[str] = (),
-    alignment: int = 1,
-) -> NetAnalysis:
-    """Return what is to be planned in a net: its storages, their sizes and live ranges.
-
-    Parameters are those of `optimize`.
-    """
-    message = as_netdef(net)
-    def_use = analyse(message)
-    outputs = outputs_of(message, def_use)
-    known: dict[str, TensorType] = {}
-    if shapes is not None:
-        known = parse_types(shapes) if isinstance(shapes, Mapping) else read_types(shapes)
-    given = None
-    if sizes is not None:
-        given = parse_sizes(sizes) if isinstance(sizes, Mapping) else read_sizes(sizes)
-    for blob in (static := tuple(static)):
-        if blob not in def_use.last:
-            raise NetError(f"the net has no blob {blob!r}, which is to be static")
-    found = version_sizes(message, def_use, known, given)
-    stored = storages(message, def_use, found.versions, outputs, static)
-    planned = live_ranges(message, def_use, stored, alignment)
-    return NetAnalysis(message, def_use, found, outputs, planned)
-
-
 def optimize(
     net: object,
     *,
     shapes: PathLike | Mapping[str, Any] | None = None,
     sizes: PathLike | Mapping[str, int] | None = None,
     static: Iterable[str] = (),
+    order: str = "program",
     algorithm: str = "optimal",
     alignment: int = 1,
     time_limit: float | None = None,
@@ -191,6 +102,10 @@ def optimize(
         Bytes of blobs, a mapping or a JSON file; they win over shapes.
     static
         Blobs to be left alone, beside the external inputs and outputs.
+    order
+        A name in the registry of the order form. ``min-memory`` and ``optimal`` reorder the
+        operators where that saves memory, and never lose any against program order; the others
+        take that order. Only for nets that run their operators in order.
     algorithm
         A name in the registry of the sharing form.
     alignment
@@ -213,35 +128,85 @@ def optimize(
         If the rewritten net could not be shown to be equivalent: a mistake in memonger.
     """
     deadline = Deadline(time_limit)
-    analysis = analyse_net(net, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
-    problem, as_named = analysis.problem, analysis.as_named()
-    result = solve(
-        problem,
-        algorithm,
-        time_limit=None if time_limit is None else deadline.remaining(),
-        workers=workers,
-        seed=seed,
-        hint=as_named,
-        report=report,
-    )
+
+    def analysed(message: object) -> NetAnalysis:
+        return analyse_net(message, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
+
+    original = analysed(net)
+    candidates, choice = [(tuple(range(len(original.net.op))), original)], None
+    if order != "program":
+        choice, other = _in_best_order(original, analysed, order, deadline, seed)
+        candidates = _worth_trying(candidates[0], (choice.order, other), order)
+    planned: list[tuple[Order, NetAnalysis, SharingResult]] = []
+    for number, (order_of, analysis) in enumerate(candidates):
+        if planned and lower_bound(analysis.problem, "sharing") >= (planned[0][2].objective or 0):
+            break
+        rest = len(candidates) - number
+        result = solve(
+            analysis.problem,
+            algorithm,
+            time_limit=None if time_limit is None else deadline.remaining() / rest,
+            workers=workers,
+            seed=seed,
+            hint=analysis.as_named(),
+            report=report,
+        )
+        planned.append((order_of, analysis, result))
+    order_of, analysis, result = min(planned, key=lambda found: found[2].objective or 0)
     assert result.plan is not None  # there is a hint
     rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, result.plan)
     verify_equivalence(
-        analysis.net,
+        original.net,
         rewritten,
-        analysis.outputs,
-        def_use=analysis.def_use,
-        clocks=analysis.planned.clocks,
+        original.outputs,
+        None if choice is None else order_of,
+        def_use=original.def_use,
+        clocks=original.planned.clocks,
     )
     return Optimized(
         net=like(rewritten, net),
         result=result,
         analysis=analysis,
-        baseline=as_named.cost(problem),
-        caffe2_greedy=_caffe2_greedy(problem, time_limit),
-        blobs_before=count_blobs(analysis.net),
+        baseline=original.as_named().cost(original.problem),
+        caffe2_greedy=_caffe2_greedy(original.problem, time_limit),
+        blobs_before=count_blobs(original.net),
         blobs_after=count_blobs(rewritten),
+        choice=None if choice is None else replace(choice, order=order_of),
     )
+
+
+Ordered = tuple[Order, NetAnalysis]
+
+
+def _in_best_order(
+    original: NetAnalysis,
+    analysed: Callable[[object], NetAnalysis],
+    name: str,
+    deadline: Deadline,
+    seed: int,
+) -> tuple[Choice, NetAnalysis]:
+    """Return the order to plan in, and the analysis of the net in that order."""
+    net = original.net
+    if not is_sequential(net.type):
+        raise InputError(
+            f"a net of the type {net.type!r} runs in parallel: its executor decides the order"
+        )
+    choice = choose_order(
+        order_problem_of_net(net, original.def_use, original.planned),
+        lambda order: analysed(reordered(net, order)).problem,
+        name,
+        "sharing",
+        time_limit=None if deadline.seconds is None else deadline.remaining(),
+        seed=seed,
+    )
+    return choice, analysed(reordered(net, choice.order))
+
+
+def _worth_trying(program: Ordered, chosen: Ordered, name: str) -> list[Ordered]:
+    """Return what is to be planned: the chosen order, and program order lest that be better."""
+    if chosen[0] == program[0]:
+        return [program]
+    return [chosen, program] if name in ("min-memory", "optimal") else [chosen]
 
 
 def _caffe2_greedy(problem: Problem, time_limit: float | None) -> int | None:

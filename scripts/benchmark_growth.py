@@ -36,7 +36,8 @@ def built(family: str, operators: int) -> BuiltNet:
 
 def measure(family: str, path: str) -> dict[str, object]:
     """Optimize the net of a file; return the seconds of each stage and the peak memory."""
-    from memonger.pipeline import analyse_net, optimize
+    from memonger.analysis import analyse_net
+    from memonger.pipeline import optimize
     from memonger.solver.solve import solve
 
     types = built(family, int(Path(path).stem)).types

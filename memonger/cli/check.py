@@ -13,11 +13,12 @@ from memonger.cli import options
 from memonger.cli.claims import check_claims
 from memonger.cli.console import out, print_json
 from memonger.cli.order import Source, check_order
-from memonger.errors import InputError, PlanError
+from memonger.errors import EquivalenceError, InputError, PlanError
 from memonger.instances.loading import load, load_form, load_plan
 from memonger.instances.nets import BuiltNet
 from memonger.instances.plan_json import PlanFile
 from memonger.instances.problem_json import gaps_to_json
+from memonger.net.netdef_pb2 import NetDef
 from memonger.problem import Buffer, Problem
 
 
@@ -184,10 +185,32 @@ def _check_net(original: str, rewritten: str, *, json_output: bool) -> int:
         if isinstance(loaded, Problem):
             raise InputError(f"{source}: this is a problem, not a net")
         nets.append(loaded.net if isinstance(loaded, BuiltNet) else loaded)
-    verify_equivalence(nets[0], nets[1])
+    order = None
+    try:
+        verify_equivalence(nets[0], nets[1])
+    except EquivalenceError as error:
+        order = _order_of(nets[0], nets[1], error)
+        verify_equivalence(nets[0], nets[1], order=order)
     operators = len(nets[0].op)
     if json_output:
-        print_json({"instance": original, "equivalent": True, "operators": operators})
+        found = {"equivalent": True, "operators": operators, "order": order}
+        print_json({"instance": original, **found})
     else:
-        out.print(f"equivalent: {operators} operators compute the same")
+        where = "" if order is None else ", in another order"
+        out.print(f"equivalent: {operators} operators compute the same{where}")
     return 0
+
+
+def _order_of(original: NetDef, rewritten: NetDef, error: EquivalenceError) -> list[int]:
+    """Return the order that a net was put in; raise the error if it is in the same one."""
+    from memonger.rewrite.matching import matching_order
+
+    if len(original.op) != len(rewritten.op):
+        raise error
+    try:
+        order = matching_order(original, rewritten)
+    except EquivalenceError:
+        raise error from None
+    if order == sorted(order):
+        raise error
+    return order

@@ -73,7 +73,7 @@ def info(
     if isinstance(loaded, Problem):
         problem = options.problem_of(file, shapes, sizes, static, alignment)
     else:
-        from memonger.pipeline import analyse_net
+        from memonger.analysis import analyse_net
 
         with options.naming(file):
             analysis = analyse_net(loaded, **known, static=static or (), alignment=alignment)

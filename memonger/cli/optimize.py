@@ -20,6 +20,7 @@ from memonger.cli.console import (
     table,
     verdict,
 )
+from memonger.cli.order import order_json
 from memonger.errors import InputError
 from memonger.net.io import save_net, write_atomically
 from memonger.problem import Problem
@@ -57,6 +58,7 @@ def optimize(
             help="Only gradients of this scope share; new names begin with it.",
         ),
     ] = "",
+    order: options.Order = "program",
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
     output: Annotated[
@@ -92,6 +94,8 @@ def optimize(
       memonger optimize resnet50
 
       memonger optimize net.pb --shapes init_net.pb --shapes in.json -o out.pb
+
+      memonger optimize resnet50-train --order optimal -o out.pb
 
       memonger optimize net.pbtxt --sizes sizes.json --time-limit 60s --json
 
@@ -130,6 +134,7 @@ def optimize(
             loaded,
             **known,
             static=static or (),
+            order=order,
             algorithm=algorithm,
             alignment=alignment,
             time_limit=time_limit,
@@ -183,6 +188,7 @@ def _summary(name: str, done: Any) -> dict[str, Any]:  # noqa: ANN401
         "blobs_before": done.blobs_before,
         "blobs_after": done.blobs_after,
         "kept_bytes": done.analysis.kept_bytes(),
+        "order": order_json(done.choice),
         "unknown_sizes": [
             {"blob": u.blob, "operator": u.operator, "reason": u.reason}
             for u in done.analysis.sizes.unknown
@@ -243,7 +249,11 @@ def _print(name: str, done: Any) -> None:  # noqa: ANN401
     if done.caffe2_greedy is not None:
         rows.add_row("Caffe2's greedy", f"{done.caffe2_greedy:,}", share(done.caffe2_greedy))
     rows.add_row(_label(done.result), f"{done.objective:,}", share(done.objective))
-    rows.add_row("lower bound", f"{done.bound:,}", share(done.bound))
+    lowest = None if done.choice is None else done.choice.lowest
+    label = "lower bound" if lowest is None else "lower bound, this order"
+    rows.add_row(label, f"{done.bound:,}", share(done.bound))
+    if lowest is not None and lowest.bound:
+        rows.add_row("least peak, any order", f"{lowest.bound:,}", share(lowest.bound))
     out.print(rows)
     if len(done.analysis.problem):
         out.print(f"{verdict(done.result)}; {done.result.seconds:.2f} s")

@@ -86,6 +86,14 @@ Unpin = Annotated[
         "a problem, pins them all.",
     ),
 ]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        help="program; topological or longest-path (Caffe2's); min-memory or optimal: operators "
+        "are reordered where that saves memory. `memonger info --algorithms` lists more.",
+    ),
+]
 Algorithm = Annotated[
     str, typer.Option("--algorithm", help="`memonger info --algorithms` lists them.")
 ]
@@ -187,7 +195,7 @@ def problem_of(
     """
     loaded, known = read_net(file, shapes, sizes, planned)
     if not isinstance(loaded, Problem):
-        from memonger.pipeline import analyse_net
+        from memonger.analysis import analyse_net
 
         with naming(file):
             return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem

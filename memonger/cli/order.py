@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,6 +31,9 @@ from memonger.plan import OrderPlan
 from memonger.problem import Problem
 from memonger.result import OrderResult
 from memonger.verify import verify_order
+
+if TYPE_CHECKING:  # it takes a second to import
+    from memonger.solver.order_choice import Choice
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ def read_order_problem(source: Source) -> OrderProblem:
             raise InputError(f"{file}: --shapes, --sizes and --static are for nets")
         planned: Planned | None = None if source.planned is None else source.planned.value
         return load_order_problem(file, planned).aligned(source.alignment)
+    from memonger.analysis import analyse_net
     from memonger.graph.operator_order import order_problem_of_net
-    from memonger.pipeline import analyse_net
 
     net, known = options.read_net(file, source.shapes, source.sizes, source.planned)
     if isinstance(net, Problem):
@@ -116,6 +119,19 @@ def order_summary(file: str, problem: OrderProblem, result: OrderResult) -> dict
         **result_json(file, "order", len(problem), result),
         "program_order": problem.peak(range(len(problem))),
         "allocations": len(problem.allocations),
+    }
+
+
+def order_json(choice: Choice | None) -> dict[str, Any] | None:
+    """Return what ``--json`` says of the order that was planned in; null: program order."""
+    if choice is None:
+        return None
+    return {
+        "source": choice.source,
+        "operators": list(choice.order),
+        "peak": choice.lowest.objective,
+        "bound": choice.lowest.bound,
+        "proof": None if choice.lowest.proof is None else choice.lowest.proof.value,
     }
 
 

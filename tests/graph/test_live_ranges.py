@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memonger.pipeline import analyse_net
+from memonger.analysis import analyse_net
 from tests.net.notation import net, ones
 from tests.rewrite.interpreter import dependencies
 from tests.rewrite.random_nets import TRAITS, random_net, random_sizes

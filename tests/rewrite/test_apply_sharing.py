@@ -1,7 +1,7 @@
 import pytest
 
+from memonger.analysis import analyse_net
 from memonger.net.netdef_pb2 import NetDef
-from memonger.pipeline import analyse_net
 from memonger.plan import SharingPlan
 from memonger.rewrite.apply_sharing import apply_sharing
 from tests.net.notation import net, ones, operator, short, with_net

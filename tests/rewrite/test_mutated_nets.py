@@ -7,11 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from memonger.analysis import analyse_net
 from memonger.errors import EquivalenceError, MemongerError, NetError
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
 from memonger.net.subnets import has_nets
-from memonger.pipeline import analyse_net, optimize
+from memonger.pipeline import optimize
 from memonger.plan import SharingPlan
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence

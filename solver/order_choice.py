@@ -1,0 +1,160 @@
+"""Which order to plan in: that of the least memory in the form that is asked for.
+
+Orders of one peak may need different amounts of memory once buffers are shared or placed, and an
+order of a higher peak less than one of a lower. So several are compared by quick plans, and
+program order is among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from memonger.forms import FORMS
+from memonger.graph.operator_dag import OperatorDag
+from memonger.graph.order_reduction import reduce_operators
+from memonger.graph.profile import peak
+from memonger.heuristics.list_schedules import list_schedule
+from memonger.heuristics.order_table import SCHEDULES
+from memonger.order_problem import OrderProblem
+from memonger.plan import OrderPlan
+from memonger.problem import Problem
+from memonger.result import OrderResult
+from memonger.solver.bounds import threshold_bound
+from memonger.solver.order import solve_order
+from memonger.solver.order_kernel import FOUND
+from memonger.solver.order_search import KEYS, Searcher, stopping
+from memonger.solver.solve import solve
+from memonger.stop import Deadline
+
+Order = tuple[int, ...]
+NODES = 20_000
+"""States that one search for one more order of the least peak may enter."""
+CLOSELY = 4
+"""Orders of which a quick plan is made."""
+SHARE = 0.3
+"""Of the time, for the orders."""
+QUICK = {
+    "sharing": ("class-load",),
+    "arena": ("canonical-zl", "canonical-twa", "canonical-a"),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An order to plan in.
+
+    Parameters
+    ----------
+    order
+        Operator indices of program order.
+    source
+        Who made it.
+    lowest
+        The order of least peak that was found on the way, and the bound over all orders.
+    """
+
+    order: Order
+    source: str
+    lowest: OrderResult
+
+
+def choose_order(
+    problem: OrderProblem,
+    live: Callable[[Sequence[int]], Problem],
+    name: str,
+    form: str,
+    *,
+    time_limit: float | None = None,
+    seed: int = 0,
+) -> Choice:
+    """Return an order of the operators to plan their memory in.
+
+    Parameters
+    ----------
+    problem
+        The operators.
+    live
+        Order -> the buffers with their live ranges in it.
+    name
+        An algorithm of the order form: that order is taken, but for ``min-memory`` and
+        ``optimal``. They look for orders of low peak, and take of these and of program order the
+        one with the best quick plan.
+    form
+        What will be planned.
+    time_limit
+        Seconds for all of the planning, of which this takes a part.
+    seed
+        Of the searches.
+    """
+    deadline = Deadline(None if time_limit is None else SHARE * time_limit)
+    limit = None if time_limit is None else deadline.remaining() / 2
+    lowest = solve_order(problem, name, time_limit=limit, seed=seed)
+    assert lowest.plan is not None
+    if name not in ("min-memory", "optimal"):
+        return Choice(lowest.plan.order, name, lowest)
+    candidates: dict[Order, str] = {tuple(range(len(problem))): "program"}
+    candidates.setdefault(lowest.plan.order, lowest.source or name)
+    for source, order in _orders(problem, lowest.plan, deadline, seed):
+        if deadline.expired:
+            break
+        candidates.setdefault(order, source)
+    order = _cheapest(candidates, live, form, deadline)
+    return Choice(order, candidates[order], lowest)
+
+
+def _orders(
+    problem: OrderProblem, lowest: OrderPlan, deadline: Deadline, seed: int
+) -> Iterator[tuple[str, Order]]:
+    """Yield more orders whose peak is the lowest known."""
+    reduction = reduce_operators(OperatorDag.of(problem))
+    least = lowest.cost(problem)
+    for name, key, reverse in SCHEDULES:
+        order = reduction.expand(list_schedule(reduction.dag, key, reverse=reverse))
+        if problem.peak(order) <= least:
+            yield name, tuple(order)
+    with stopping(deadline) as stop:
+        for reverse in (True, False):
+            searcher = Searcher(reduction.dag, reverse=reverse, seed=seed)
+            for rule in KEYS:
+                outcome, found, _ = searcher.run(least, rule, NODES, stop)
+                if outcome == FOUND and found is not None:
+                    yield "search", tuple(reduction.expand(found))
+
+
+def _cheapest(
+    candidates: dict[Order, str],
+    live: Callable[[Sequence[int]], Problem],
+    form: str,
+    deadline: Deadline,
+) -> Order:
+    """Return the order of the cheapest quick plan, of those with the lowest bounds."""
+    bounds: dict[Order, int] = {}
+    problems: dict[Order, Problem] = {}
+    for order in candidates:
+        if bounds and deadline.expired:
+            break
+        problems[order] = live(order)
+        bounds[order] = lower_bound(problems[order], form)
+    ranked = sorted(bounds, key=bounds.__getitem__)
+    first = next(iter(candidates))
+    tried = dict.fromkeys([first, *ranked[:CLOSELY]])
+    costs: dict[Order, int] = {}
+    for order in tried:
+        if costs and deadline.expired:
+            break
+        found = [solve(problems[order], name, form=form, workers=1) for name in QUICK[form]]
+        costs[order] = min(result.objective or 0 for result in found)
+    return min(costs, key=lambda order: (costs[order], bounds[order]))
+
+
+def lower_bound(problem: Problem, form: str) -> int:
+    """Return a bound for all plans of a form: the thresholds of sharing, the load of an arena."""
+    assert form in FORMS
+    parts = [
+        problem.subproblem([i for i, b in enumerate(problem.buffers) if b.device == device])
+        for device in problem.devices
+    ]
+    if form == "arena":
+        return sum(peak(part).bytes for part in parts)
+    return sum(threshold_bound(part)[0] for part in parts)
