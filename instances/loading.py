@@ -109,7 +109,7 @@ def load_order_problem(
         return order_problem_from_graph(data, name, planned)
     if kind == PLAN_FORMAT and data.get("form") == ORDER_FORM:
         return order_from_json(data, name).problem
-    raise InputError(f"{name}: --form order needs operators: a graph or a net")
+    raise InputError(f"{name}: no operators to put in order: that takes a graph or a net")
 
 
 def load_form(path: str | os.PathLike[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
@@ -43,6 +43,8 @@ class PlanFile:
         As claimed; nothing is believed before it is checked.
     certificate
         Evidence for the bound, or ``None``.
+    order
+        The order of operators that the live ranges are of; ``None``: program order.
     """
 
     problem: Problem
@@ -52,6 +54,7 @@ class PlanFile:
     bound: int
     proof: str | None
     certificate: Certificate | None
+    order: tuple[int, ...] | None = None
 
     @property
     def form(self) -> Form[Any]:
@@ -59,8 +62,12 @@ class PlanFile:
         return SHARING_FORM if isinstance(self.plan, SharingPlan) else ARENA_FORM
 
 
-def plan_to_json(problem: Problem, result: SharingResult | ArenaResult) -> dict[str, Any]:
+def plan_to_json(
+    problem: Problem, result: SharingResult | ArenaResult, order: Sequence[int] | None = None
+) -> dict[str, Any]:
     """Return a result as the JSON data of a plan file.
+
+    ``order`` is the order of operators that the live ranges are of, unless it is program order.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def plan_to_json(problem: Problem, result: SharingResult | ArenaResult) -> dict[
         "objective": result.objective,
         "bound": result.bound,
         "proof": None if result.proof is None else result.proof.value,
-        "order": None,
+        "order": None if order is None else list(order),
         "buffers": {
             b.name: [b.padded_size if sharing else b.size, b.start, b.end] for b in problem.buffers
         },
@@ -163,6 +170,11 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
     except PlanError as error:
         raise InputError(f"{source}: 'certificate': {error}") from None
     numbers = _numbers(where, data[where], problem, source)
+    order = data.get("order")
+    if order is not None and not (
+        isinstance(order, list) and all(type(number) is int for number in order)
+    ):
+        raise InputError(f"{source}: 'order' must list operator indices, got {shown(order)}")
     return PlanFile(
         problem,
         SharingPlan.of(numbers) if where == "sharing" else ArenaPlan(tuple(numbers)),
@@ -171,6 +183,7 @@ def plan_from_json(data: object, source: str = "plan") -> PlanFile:
         data["bound"],
         proof,
         certified,
+        None if order is None else tuple(order),
     )
 
 

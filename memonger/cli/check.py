@@ -13,6 +13,7 @@ from memonger.cli import options
 from memonger.cli.claims import check_claims
 from memonger.cli.console import out, print_json
 from memonger.cli.order import Source, check_order
+from memonger.cli.ordered import problem_in_order, program_order
 from memonger.errors import EquivalenceError, InputError, PlanError
 from memonger.instances.loading import load, load_form, load_plan
 from memonger.instances.nets import BuiltNet
@@ -65,7 +66,11 @@ def check(
         )
     claimed = load_plan(own)
     if plan is not None:
-        expected = options.problem_of(file, shapes, sizes, static, alignment, planned)
+        source = Source(file, shapes, sizes, static, alignment, planned)
+        if claimed.order is None:
+            expected = program_order(source)
+        else:
+            expected = problem_in_order(source, claimed.order)
         expected = options.without_pins(expected) if unpin else expected
         _same_buffers(claimed.form.name, expected, claimed.problem)
         claimed = _for(expected, claimed)

@@ -201,13 +201,18 @@ def problem_of(
             return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
     if static:
         raise InputError(f"{file}: --static is for nets; this is a problem")
+    return aligned(loaded, alignment)
+
+
+def aligned(problem: Problem, alignment: int) -> Problem:
+    """Return the problem with all alignments multiples of one, bytes."""
     if alignment == 1:
-        return loaded
+        return problem
     buffers = tuple(
         replace(buffer, alignment=math.lcm(buffer.alignment, alignment))
-        for buffer in loaded.buffers
+        for buffer in problem.buffers
     )
-    return replace(loaded, buffers=buffers)
+    return replace(problem, buffers=buffers)
 
 
 def without_pins(problem: Problem) -> Problem:

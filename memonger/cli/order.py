@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,15 @@ class Source:
     alignment: int
     planned: options.PlannedKind | None
 
+    @classmethod
+    def asked(cls, parameters: Mapping[str, Any]) -> Source:
+        """Return the source that the parameters of a command name."""
+        return cls(*(parameters[field.name] for field in fields(cls)))
+
+    def with_alignment(self, alignment: int) -> Source:
+        """Return the same with another alignment."""
+        return replace(self, alignment=alignment)
+
 
 def read_order_problem(source: Source) -> OrderProblem:
     """Return the ordering problem of a graph, a net, or a plan of the form ``order``.
@@ -67,13 +77,13 @@ def read_order_problem(source: Source) -> OrderProblem:
 
     net, known = options.read_net(file, source.shapes, source.sizes, source.planned)
     if isinstance(net, Problem):
-        raise InputError(f"{file}: --form order needs operators: a graph or a net")
+        raise InputError(f"{file}: no operators to put in order: that takes a graph or a net")
     with options.naming(file):
         analysis = analyse_net(net, **known, static=source.static or (), alignment=source.alignment)
         return order_problem_of_net(analysis.net, analysis.def_use, analysis.planned)
 
 
-NOT_FOR_ORDERS = ("capacity", "max_buffers", "in_place", "unpin")
+NOT_FOR_ORDERS = ("capacity", "max_buffers", "in_place", "unpin", "order")
 
 
 def solve_order(context: typer.Context) -> int:
@@ -88,8 +98,7 @@ def solve_order(context: typer.Context) -> int:
     asked = context.params
     file, output, quiet = asked["file"], asked["output"], asked["quiet"]
     machine = asked["json_output"] or asked["json_lines"]
-    names = ("file", "shapes", "sizes", "static", "alignment", "planned")
-    problem = read_order_problem(Source(*(asked[name] for name in names)))
+    problem = read_order_problem(Source.asked(asked))
     options.check_target(output)
     options.check_stdout(output, json_output=machine, quiet=quiet)
     if output is not None:

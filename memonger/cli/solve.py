@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +22,15 @@ from memonger.cli.console import (
     table,
     verdict,
 )
-from memonger.cli.order import solve_order
+from memonger.cli.order import Source, solve_order
+from memonger.cli.ordered import Ordered, candidates
 from memonger.errors import InputError
 from memonger.instances.loading import load_hints
 from memonger.net.io import write_atomically
 from memonger.plan import ArenaPlan, SharingPlan
+from memonger.problem import Problem
 from memonger.result import ArenaResult, SharingResult
+from memonger.stop import Deadline
 
 
 class Form(StrEnum):
@@ -46,6 +50,7 @@ def solve(
     shapes: options.Shapes = None,
     sizes: options.Sizes = None,
     static: options.Static = None,
+    order: options.Order = "program",
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
     planned: options.Planned = None,
@@ -110,56 +115,100 @@ def solve(
       memonger solve solution.csv --form arena --unpin
 
       memonger solve graph.json.gz --form order --output order.json
-    """
-    from memonger.instances.plan_json import plan_to_json
-    from memonger.solver.solve import solve as run
 
+      memonger solve graph.json.gz --form arena --order optimal
+    """
     if form is Form.ORDER:
         return solve_order(context)
-    problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
-    if not in_place and problem.in_place:
-        problem = replace(problem, in_place=())
-    if max_buffers is not None:
-        problem = replace(problem, rules=replace(problem.rules, at_most=max_buffers))
     if max_buffers is not None and form is Form.ARENA:
         raise InputError("--max-buffers is for --form sharing: an arena has none")
-    if unpin:
-        problem = options.without_pins(problem)
-    start: SharingPlan | ArenaPlan | None = None
-    if hint is not None:
-        start = options.read_hint(hint, problem, form.value)
-    elif form is Form.ARENA:
-        start = load_hints(file, problem)
+    if order != "program" and (hint is not None or capacity is not None):
+        raise InputError("--hint and --capacity are about one order: they go with program order")
     options.check_target(output)
     options.check_stdout(output, json_output=json_output or json_lines, quiet=quiet)
     if output is not None:
         options.check_new(file, output)
-    with progress(file, quiet=quiet) as show:
-        result = run(
-            problem,
-            algorithm,
-            form=form.value,
-            time_limit=time_limit,
-            workers=workers,
-            seed=seed,
-            hint=start,
-            report=json_line if json_lines else show,
-            capacity=capacity,
-        )
-    if output is not None and result.plan is not None:
-        write_atomically(output, json.dumps(plan_to_json(problem, result)).encode())
-    code = exit_code(result, require_optimal=require_optimal)
-    answer = ""
+    return _solve_buffers(context.params)
+
+
+def _prepared(problem: Problem, asked: Mapping[str, Any]) -> Problem:
+    """Return the problem as the options want it."""
+    if not asked["in_place"] and problem.in_place:
+        problem = replace(problem, in_place=())
+    if asked["max_buffers"] is not None:
+        problem = replace(problem, rules=replace(problem.rules, at_most=asked["max_buffers"]))
+    return options.without_pins(problem) if asked["unpin"] else problem
+
+
+def _solve_buffers(asked: Mapping[str, Any]) -> int:
+    """Plan the buffers of a problem, in every order that may be the best; return the exit code."""
+    from memonger.instances.plan_json import plan_to_json
+
+    file, form = asked["file"], asked["form"].value
+    deadline = Deadline(asked["time_limit"])
+    found = candidates(
+        Source.asked(asked), asked["order"], form, asked["time_limit"], asked["seed"]
+    )
+    found = [replace(each, problem=_prepared(each.problem, asked)) for each in found]
+    ordered, result = _best(found, asked, deadline)
+    problem = ordered.problem
+    if asked["output"] is not None and result.plan is not None:
+        data = plan_to_json(problem, result, ordered.order)
+        write_atomically(asked["output"], json.dumps(data).encode())
+    code = exit_code(result, require_optimal=asked["require_optimal"])
+    answer, capacity = "", asked["capacity"]
     if capacity is not None:
         code, answer = _fits(result.objective, result.bound, capacity, code)
-    if json_output or json_lines:
-        data = result_json(file, form.value, len(problem), result)
+    if asked["json_output"] or asked["json_lines"]:
+        data = result_json(file, form, len(problem), result)
         if capacity is not None:
             data["capacity"], data["fits"] = capacity, answer
+        if asked["order"] != "program":
+            data["order"] = None if ordered.order is None else list(ordered.order)
         print_json(data)
-    elif not quiet:
-        _print(file, form.value, problem.total, result, capacity, answer)
+    elif not asked["quiet"]:
+        _print(file, form, problem.total, result, capacity, answer)
     return code
+
+
+def _best(
+    found: Sequence[Ordered], asked: Mapping[str, Any], deadline: Deadline
+) -> tuple[Ordered, SharingResult | ArenaResult]:
+    """Return the order whose plan is the cheapest, and that plan."""
+    from memonger.solver.order_choice import lower_bound
+    from memonger.solver.solve import solve as run
+
+    file, form = asked["file"], asked["form"].value
+    best: tuple[Ordered, SharingResult | ArenaResult] | None = None
+    for number, ordered in enumerate(found):
+        cost = None if best is None else best[1].objective
+        if cost is not None and lower_bound(ordered.problem, form) >= cost:
+            continue
+        with progress(file, quiet=asked["quiet"]) as show:
+            result = run(
+                ordered.problem,
+                asked["algorithm"],
+                form=form,
+                time_limit=None
+                if deadline.seconds is None
+                else deadline.remaining() / (len(found) - number),
+                workers=asked["workers"],
+                seed=asked["seed"],
+                hint=_start(ordered.problem, asked),
+                report=json_line if asked["json_lines"] else show,
+                capacity=asked["capacity"],
+            )
+        if best is None or (cost is not None and (result.objective or cost) < cost):
+            best = ordered, result
+    assert best is not None
+    return best
+
+
+def _start(problem: Problem, asked: Mapping[str, Any]) -> SharingPlan | ArenaPlan | None:
+    """Return the plan to start from, if there is one."""
+    if asked["hint"] is not None:
+        return options.read_hint(asked["hint"], problem, asked["form"].value)
+    return load_hints(asked["file"], problem) if asked["form"] is Form.ARENA else None
 
 
 def _print(

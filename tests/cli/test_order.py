@@ -117,7 +117,42 @@ def test_input_without_operators_is_refused(tmp_path, capsys):
     table.write_text("id,lower,upper,size\na,0,1,1\n")
     for source in (path, table):
         assert run(["solve", str(source), "--form", "order"]) == 2
-        assert "needs operators: a graph or a net" in capsys.readouterr().err
+        assert (
+            "no operators to put in order: that takes a graph or a net" in capsys.readouterr().err
+        )
+
+
+@pytest.mark.parametrize("form", ["arena", "sharing"])
+def test_buffers_are_planned_in_the_best_order_and_checked_in_it(graph, tmp_path, capsys, form):
+    plan = tmp_path / "plan.json"
+    arguments = ["solve", graph, "--form", form, "--json", "--workers", "1"]
+    assert run(arguments) == 0
+    before = json.loads(capsys.readouterr().out)["objective"]
+    assert run([*arguments, "--order", "optimal", "-o", str(plan)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (before, found["objective"]) == (182 if form == "sharing" else 181, 92)
+    assert found["order"] == json.loads(plan.read_text())["order"]
+    assert run(["check", graph, str(plan), "--require-optimal"]) == 0
+    data = json.loads(plan.read_text())
+    for changed, message in (([1, 0, 2, 3, 4, 5], "is (size"), ([5, 0, 1, 2, 3, 4], "must wait")):
+        plan.write_text(json.dumps(data | {"order": changed}))
+        assert run(["check", graph, str(plan)]) == 3
+        assert message in capsys.readouterr().err
+    plan.write_text(json.dumps(data | {"order": "abc"}))
+    assert run(["check", graph, str(plan)]) == 2
+
+
+def test_nets_are_planned_in_the_best_order(tmp_path, capsys):
+    plan = tmp_path / "plan.json"
+    for name in ("mlp-train", "mlp"):
+        assert run(["solve", name, "--form", "arena", "--order", "optimal", "-o", str(plan)]) == 0
+        assert run(["check", name, str(plan)]) == 0
+        capsys.readouterr()
+    assert run(["solve", "mlp-train", "--order", "longest-path", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["order"]) == 21
+    for more in (["--capacity", "5"], ["--hint", str(plan)]):
+        assert run(["solve", "mlp", "--order", "optimal", *more]) == 2
+        assert "they go with program order" in capsys.readouterr().err
 
 
 def test_a_plan_for_other_operators_is_refused(graph, tmp_path, capsys):
