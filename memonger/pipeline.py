@@ -17,7 +17,7 @@ from memonger.registry import Progress, ignore
 from memonger.result import SharingResult, Status
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
-from memonger.solver.order_choice import Choice, Order, choose_order, lower_bound
+from memonger.solver.order_choice import Choice, Order, cheapest_plan, choose_order
 from memonger.solver.solve import solve
 from memonger.stop import Deadline
 
@@ -132,37 +132,26 @@ def optimize(
     def analysed(message: object) -> NetAnalysis:
         return analyse_net(message, shapes=shapes, sizes=sizes, static=static, alignment=alignment)
 
+    def planned(number: int, limit: float | None) -> SharingResult:
+        return solve(
+            candidates[number][1].problem,
+            algorithm,
+            time_limit=limit,
+            workers=workers,
+            seed=seed,
+            hint=candidates[number][1].as_named(),
+            report=report,
+        )
+
     original = analysed(net)
     candidates, choice = [(tuple(range(len(original.net.op))), original)], None
     if order != "program":
         choice, other = _in_best_order(original, analysed, order, deadline, seed)
         candidates = _worth_trying(candidates[0], (choice.order, other), order)
-    planned: list[tuple[Order, NetAnalysis, SharingResult]] = []
-    for number, (order_of, analysis) in enumerate(candidates):
-        if planned and lower_bound(analysis.problem, "sharing") >= (planned[0][2].objective or 0):
-            break
-        rest = len(candidates) - number
-        result = solve(
-            analysis.problem,
-            algorithm,
-            time_limit=None if time_limit is None else deadline.remaining() / rest,
-            workers=workers,
-            seed=seed,
-            hint=analysis.as_named(),
-            report=report,
-        )
-        planned.append((order_of, analysis, result))
-    order_of, analysis, result = min(planned, key=lambda found: found[2].objective or 0)
-    assert result.plan is not None  # there is a hint
-    rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, result.plan)
-    verify_equivalence(
-        original.net,
-        rewritten,
-        original.outputs,
-        None if choice is None else order_of,
-        def_use=original.def_use,
-        clocks=original.planned.clocks,
-    )
+    problems = [analysis.problem for _, analysis in candidates]
+    best, result = cheapest_plan(problems, "sharing", deadline, planned)
+    order_of, analysis = candidates[best]
+    rewritten = _rewritten(original, analysis, result, None if choice is None else order_of)
     return Optimized(
         net=like(rewritten, net),
         result=result,
@@ -173,6 +162,23 @@ def optimize(
         blobs_after=count_blobs(rewritten),
         choice=None if choice is None else replace(choice, order=order_of),
     )
+
+
+def _rewritten(
+    original: NetAnalysis, analysis: NetAnalysis, result: SharingResult, order: Order | None
+) -> NetDef:
+    """Return the net that a plan makes of the original, in another order, once it is verified."""
+    assert result.plan is not None  # there was a hint
+    rewritten = apply_sharing(analysis.net, analysis.def_use, analysis.planned, result.plan)
+    verify_equivalence(
+        original.net,
+        rewritten,
+        original.outputs,
+        order,
+        def_use=original.def_use,
+        clocks=original.planned.clocks,
+    )
+    return rewritten
 
 
 Ordered = tuple[Order, NetAnalysis]

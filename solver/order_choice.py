@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from memonger.forms import FORMS
 from memonger.graph.operator_dag import OperatorDag
@@ -19,7 +20,7 @@ from memonger.heuristics.order_table import SCHEDULES
 from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
 from memonger.problem import Problem
-from memonger.result import OrderResult
+from memonger.result import ArenaResult, OrderResult, SharingResult
 from memonger.solver.bounds import threshold_bound
 from memonger.solver.order import solve_order
 from memonger.solver.order_kernel import FOUND
@@ -158,3 +159,39 @@ def lower_bound(problem: Problem, form: str) -> int:
     if form == "arena":
         return sum(peak(part).bytes for part in parts)
     return sum(threshold_bound(part)[0] for part in parts)
+
+
+R = TypeVar("R", bound=SharingResult | ArenaResult)
+
+
+def cheapest_plan(
+    problems: Sequence[Problem],
+    form: str,
+    deadline: Deadline,
+    plan: Callable[[int, float | None], R],
+) -> tuple[int, R]:
+    """Return the cheapest plan of several problems: which one it is of, and the result.
+
+    Parameters
+    ----------
+    problems
+        The same buffers in several orders, the most promising first.
+    form
+        What is planned.
+    deadline
+        When all must have ended; every problem that is tried gets an equal part of what is left.
+    plan
+        Number of a problem, seconds -> its result. Not called where the bound of the problem is
+        not below the cost of a plan that is known.
+    """
+    best: tuple[int, R] | None = None
+    for number, problem in enumerate(problems):
+        cost = None if best is None else best[1].objective
+        if cost is not None and lower_bound(problem, form) >= cost:
+            continue
+        left = deadline.remaining() / (len(problems) - number)
+        result = plan(number, None if deadline.seconds is None else left)
+        if best is None or (cost is not None and (result.objective or cost) < cost):
+            best = number, result
+    assert best is not None  # there is a problem at least
+    return best

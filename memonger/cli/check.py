@@ -198,8 +198,8 @@ def _check_net(original: str, rewritten: str, *, json_output: bool) -> int:
         verify_equivalence(nets[0], nets[1], order=order)
     operators = len(nets[0].op)
     if json_output:
-        found = {"equivalent": True, "operators": operators, "order": order}
-        print_json({"instance": original, **found})
+        more = {} if order is None else {"order": order}
+        print_json({"instance": original, "equivalent": True, "operators": operators, **more})
     else:
         where = "" if order is None else ", in another order"
         out.print(f"equivalent: {operators} operators compute the same{where}")

@@ -142,6 +142,20 @@ def optimize(
             seed=seed,
             report=show,
         )
+    _write(net, done, output, report, json_output=json_output, quiet=quiet)
+    return exit_code(done.result, require_optimal=require_optimal)
+
+
+def _write(
+    net: str,
+    done: Any,  # noqa: ANN401
+    output: Path | None,
+    report: Path | None,
+    *,
+    json_output: bool,
+    quiet: bool,
+) -> None:
+    """Write and print what came of it."""
     summary = _summary(net, done)
     if output is not None:
         save_net(done.net, output)
@@ -153,7 +167,6 @@ def optimize(
     elif not quiet:
         _print(net, done)
         _wrote(output, report, quiet=quiet)
-    return exit_code(done.result, require_optimal=require_optimal)
 
 
 def _check_targets(inputs: Iterable[str | Path], output: Path | None, report: Path | None) -> None:

@@ -91,7 +91,7 @@ Order = Annotated[
     typer.Option(
         "--order",
         help="program; topological or longest-path (Caffe2's); min-memory or optimal: operators "
-        "are reordered where that saves memory. `memonger info --algorithms` lists more.",
+        "are reordered where that saves memory.",
     ),
 ]
 Algorithm = Annotated[
@@ -208,11 +208,8 @@ def aligned(problem: Problem, alignment: int) -> Problem:
     """Return the problem with all alignments multiples of one, bytes."""
     if alignment == 1:
         return problem
-    buffers = tuple(
-        replace(buffer, alignment=math.lcm(buffer.alignment, alignment))
-        for buffer in problem.buffers
-    )
-    return replace(problem, buffers=buffers)
+    buffers = (replace(b, alignment=math.lcm(b.alignment, alignment)) for b in problem.buffers)
+    return replace(problem, buffers=tuple(buffers))
 
 
 def without_pins(problem: Problem) -> Problem:

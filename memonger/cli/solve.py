@@ -175,33 +175,27 @@ def _best(
     found: Sequence[Ordered], asked: Mapping[str, Any], deadline: Deadline
 ) -> tuple[Ordered, SharingResult | ArenaResult]:
     """Return the order whose plan is the cheapest, and that plan."""
-    from memonger.solver.order_choice import lower_bound
+    from memonger.solver.order_choice import cheapest_plan
     from memonger.solver.solve import solve as run
 
     file, form = asked["file"], asked["form"].value
-    best: tuple[Ordered, SharingResult | ArenaResult] | None = None
-    for number, ordered in enumerate(found):
-        cost = None if best is None else best[1].objective
-        if cost is not None and lower_bound(ordered.problem, form) >= cost:
-            continue
-        with progress(file, quiet=asked["quiet"]) as show:
-            result = run(
-                ordered.problem,
+    with progress(file, quiet=asked["quiet"]) as show:
+
+        def plan(number: int, limit: float | None) -> SharingResult | ArenaResult:
+            return run(
+                found[number].problem,
                 asked["algorithm"],
                 form=form,
-                time_limit=None
-                if deadline.seconds is None
-                else deadline.remaining() / (len(found) - number),
+                time_limit=limit,
                 workers=asked["workers"],
                 seed=asked["seed"],
-                hint=_start(ordered.problem, asked),
+                hint=_start(found[number].problem, asked),
                 report=json_line if asked["json_lines"] else show,
                 capacity=asked["capacity"],
             )
-        if best is None or (cost is not None and (result.objective or cost) < cost):
-            best = ordered, result
-    assert best is not None
-    return best
+
+        best, result = cheapest_plan([each.problem for each in found], form, deadline, plan)
+    return found[best], result
 
 
 def _start(problem: Problem, asked: Mapping[str, Any]) -> SharingPlan | ArenaPlan | None:

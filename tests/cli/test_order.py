@@ -130,7 +130,7 @@ def test_buffers_are_planned_in_the_best_order_and_checked_in_it(graph, tmp_path
     before = json.loads(capsys.readouterr().out)["objective"]
     assert run([*arguments, "--order", "optimal", "-o", str(plan)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (before, found["objective"]) == (182 if form == "sharing" else 181, 92)
+    assert (before, found["objective"]) == (181, 92)
     assert found["order"] == json.loads(plan.read_text())["order"]
     assert run(["check", graph, str(plan), "--require-optimal"]) == 0
     data = json.loads(plan.read_text())
