@@ -33,7 +33,7 @@ LAYERS = (
     ("instances", "rewrite"),
     ("heuristics",),
     ("solver",),
-    ("pipeline", "analysis", "interference", "recycling", "plot", "bench", "tune"),
+    ("pipeline", "analysis", "ordering", "interference", "recycling", "plot", "bench", "tune"),
     ("cli", "caffe2"),
 )
 # `import memonger` for the version, and the two doors of the package itself.

@@ -7,20 +7,26 @@ import pytest
 import memonger
 
 PUBLIC = [
+    "Allocation",
     "ArenaPlan",
     "Buffer",
     "Gap",
     "MemongerError",
+    "OrderPlan",
+    "OrderProblem",
     "Problem",
     "Proof",
     "Result",
     "SharingPlan",
     "Status",
     "load_net",
+    "optimal_order",
     "optimize",
     "save_net",
     "solve",
+    "solve_order",
     "verify_arena",
+    "verify_order",
     "verify_sharing",
 ]
 

@@ -1,19 +1,24 @@
 """Nets whose operators are put in another order, against the interpreter."""
 
 import random
+from functools import partial
 
+import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import memonger.caffe2 as caffe2
 from memonger.analysis import analyse_net
 from memonger.cli.main import run
 from memonger.errors import EquivalenceError, InputError
+from memonger.graph.dataflow import interference_graph
 from memonger.graph.operator_order import order_problem_of_net, reordered
 from memonger.instances.nets import NETS, build
 from memonger.net.io import save_net
 from memonger.net.schema import is_sequential
 from memonger.net.subnets import has_nets
+from memonger.ordering import optimal_order
 from memonger.pipeline import optimize
 from memonger.registry import ORDER
 from memonger.rewrite.equivalence import verify_equivalence
@@ -122,6 +127,21 @@ def test_operators_with_effects_keep_their_order():
         text = FORK.replace("Sum", kind).replace("Relu", kind)
         problem = optimize(net(text), sizes=sizes, order="optimal")
         assert problem.choice.order == (0, 1, 2, 3, 4), kind
+
+
+def test_the_best_order_goes_where_caffe2s_orders_go():
+    sizes = {"a": 90, "b": 90, "c": 1, "d": 1, "x": 1, "y": 1}
+    best = partial(optimal_order, sizes=sizes)
+    done = caffe2.optimize_interference(net(FORK), ["x", "y"], best, sizes)
+    assert [op.type for op in done.net.op] == ["Relu", "Sum", "Relu", "Sum", "Add"]
+    assert observed(done.net, net(FORK)) == observed(net(FORK))
+    graph = interference_graph(net(FORK).op)
+    assert sorted(optimal_order(graph)) == list(range(5))
+    assert optimal_order(nx.DiGraph()) == []
+    with pytest.raises(InputError, match="its operator as 'op'"):
+        optimal_order(nx.DiGraph([(0, 1)]))
+    with pytest.raises(InputError, match="in program order"):
+        optimal_order(nx.DiGraph([(3, 7)]))
 
 
 def test_nets_that_run_in_parallel_have_no_order():
