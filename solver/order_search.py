@@ -24,12 +24,15 @@ from memonger.solver.order_kernel import (
     UNKNOWN,
     search,
 )
+from memonger.solver.order_probing import Effort, probe, with_edges
 from memonger.solver.order_state import LENGTH, first_state, operators_of
 from memonger.stop import Deadline
 
 KEYS = (BY_NUMBER, BY_CHANGE, BY_LATEST, BY_LOAD, BY_CHANCE)
 FIRST_LIMIT = 2_000
 GROWTH = 4
+PROBING = 1_000
+"""Operators and edges that probing goes through for each state of a search."""
 Flag = npt.NDArray[np.bool_]
 
 
@@ -65,10 +68,15 @@ class Searcher:
         Whether orders are made from their end.
     seed
         Of `BY_CHANCE`.
+    probed
+        Whether there are edges that only orders within a budget keep to.
     """
 
-    def __init__(self, dag: OperatorDag, *, reverse: bool, seed: int = 0) -> None:
+    def __init__(
+        self, dag: OperatorDag, *, reverse: bool, seed: int = 0, probed: bool = False
+    ) -> None:
         self.dag = dag
+        self.proof = Proof.PROBE if probed else Proof.SEARCH
         self.reverse = reverse
         self.ops = operators_of(dag, reverse=reverse)
         self.chances = np.random.default_rng(seed).uniform(0.5, 1.5, dag.count)
@@ -91,17 +99,41 @@ def search_between(incumbent: OrderIncumbent, seed: int) -> None:
 
     In rounds of ever more states: from the end, then from the beginning of the orders; for less
     than the best peak by every key; then at the bound itself, which either succeeds or raises the
-    bound to the least load that did not fit; then half way.
+    bound to the least load that did not fit; then half way. Between the rounds probing adds edges
+    that all orders below the best peak keep to.
     """
-    sides = [Searcher(incumbent.dag, reverse=reverse, seed=seed) for reverse in (True, False)]
     limit = FIRST_LIMIT
+    dag, probed = incumbent.dag, False
     with stopping(incumbent.run.deadline) as stop:
         while not (incumbent.closed or incumbent.run.deadline.expired):
-            for side in sides:
+            for reverse in (True, False):
+                side = Searcher(dag, reverse=reverse, seed=seed, probed=probed)
                 _descend(incumbent, side, limit, stop)
                 _raise(incumbent, side, limit, stop)
                 _halve(incumbent, side, limit, stop)
+            if not (incumbent.closed or stop[0]):
+                stronger = _probed(incumbent, dag, limit)
+                probed = probed or stronger is not dag
+                if stronger is None:
+                    incumbent.prove(incumbent.peak, Proof.PROBE)
+                    return
+                dag = stronger
             limit *= GROWTH
+
+
+def _probed(incumbent: OrderIncumbent, dag: OperatorDag, limit: int) -> OperatorDag | None:
+    """Return the operators with the edges of all orders below the best peak; None: no such order.
+
+    Operators whose load is large in all known orders come first; ``limit`` is how many states a
+    search of the round enters, and probing takes about as long as a few of those.
+    """
+    operators = np.argsort(-incumbent.least_loads, kind="stable").tolist()
+    budget = incumbent.peak - incumbent.unit
+    effort = Effort(PROBING * limit)
+    edges = probe(dag, budget, operators, effort, incumbent.run.deadline)
+    if edges is None:
+        return None
+    return with_edges(dag, edges) if edges else dag
 
 
 def _descend(incumbent: OrderIncumbent, side: Searcher, limit: int, stop: Flag) -> None:
@@ -136,7 +168,7 @@ def _try(
     elif outcome == INFEASIBLE:
         # No load between the budget and the least that was refused occurred: with any budget
         # below that one the search would have gone the same way.
-        incumbent.prove(min(least, incumbent.peak), Proof.SEARCH)
+        incumbent.prove(min(least, incumbent.peak), side.proof)
     else:
         assert outcome == UNKNOWN
     return outcome

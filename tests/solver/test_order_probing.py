@@ -1,0 +1,79 @@
+"""Probing: the edges that it finds hold in every order within the budget."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from memonger.graph.operator_dag import OperatorDag
+from memonger.result import Proof
+from memonger.solver.order import solve_order
+from memonger.solver.order_probing import Effort, probe, with_edges
+from memonger.solver.order_search import Searcher
+from memonger.stop import Deadline
+from tests.order_oracles import layered_problem, least_peak, random_order_problem
+
+GO_ON = np.zeros(1, dtype=np.bool_)
+NO_LIMIT = Deadline(None)
+
+
+def orders_within(problem, budget):
+    """Return all orders of a tiny problem whose peak is within a budget."""
+    pairs = problem.precedence.tolist()
+    return [
+        order
+        for order in itertools.permutations(range(len(problem)))
+        if all(order.index(a) < order.index(b) for a, b in pairs) and problem.peak(order) <= budget
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_order_within_the_budget_keeps_to_the_edges(seed):
+    rng = random.Random(seed)
+    problem = random_order_problem(rng, 6)
+    budget = least_peak(problem) + rng.choice([0, 0, 1, 5])
+    edges = probe(OperatorDag.of(problem), budget, range(6), Effort(10**9), NO_LIMIT)
+    assert edges is not None
+    for order in orders_within(problem, budget):
+        for before, after in edges:
+            assert order.index(before) < order.index(after)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_optimum_survives_and_less_is_refuted(seed):
+    problem = layered_problem(random.Random(seed), 10, 6)
+    dag, best = OperatorDag.of(problem), least_peak(problem)
+    kept = probe(dag, best, range(10), Effort(10**9), NO_LIMIT)
+    assert kept is not None
+    stronger = with_edges(dag, kept)
+    assert stronger is not None
+    for reverse in (False, True):
+        searcher = Searcher(stronger, reverse=reverse, probed=True)
+        assert searcher.run(best, 1, 10**6, GO_ON)[0] == 1
+    edges = probe(dag, best - 1, range(10), Effort(10**9), NO_LIMIT)
+    refuted = edges is None or (stronger := with_edges(dag, edges)) is None
+    if not refuted:
+        assert stronger is not None
+        assert Searcher(stronger, reverse=True).run(best - 1, 1, 10**6, GO_ON)[0] == 0
+
+
+def test_probing_proves_what_cuts_do_not():
+    result = solve_order(layered_problem(random.Random(1), 300, 30))
+    assert result.proof is Proof.PROBE
+    assert result.certificate is None
+    assert result.objective == result.bound == 1012
+
+
+def test_without_effort_nothing_is_claimed():
+    dag = OperatorDag.of(layered_problem(random.Random(2), 30, 9))
+    assert probe(dag, 1, range(30), Effort(0), NO_LIMIT) == []
+    assert probe(dag, 1, range(30), Effort(10**9), Deadline(0)) == []
+    assert probe(dag, 1, range(30), Effort(10**9), NO_LIMIT) is None
+
+
+def test_a_cycle_is_noticed():
+    dag = OperatorDag.of(layered_problem(random.Random(2), 6, 3))
+    before, after = dag.edges[0].tolist()
+    assert with_edges(dag, [(after, before)]) is None
+    assert with_edges(dag, []) is not None
