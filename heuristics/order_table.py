@@ -14,6 +14,13 @@ from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
 from memonger.registry import ORDER, OrderAlgorithm, OrderOutcome, OrderRun
 
+_RULES = {
+    Key.CHANGE: "what lets memory grow least",
+    Key.FREES: "what frees most, else program order",
+    Key.LATEST: "what frees, else what is ready last",
+    Key.LOAD: "what frees, else what needs least while it runs",
+    Key.GROWTH: "what grows least, then what is ready last",
+}
 SCHEDULES = tuple(
     (f"{key.name.lower()}{'-reverse' if reverse else ''}", key, reverse)
     for key in Key
@@ -44,8 +51,7 @@ def _schedule(name: str, key: Key, *, reverse: bool) -> OrderAlgorithm:
         return OrderOutcome(OrderPlan(tuple(reduction.expand(order))))
 
     side = "from the end" if reverse else "from the beginning"
-    what = (key.__doc__ or key.name).lower() if key.__doc__ else key.name.lower()
-    return OrderAlgorithm(name, f"list schedule {side}, key: {what}", run)
+    return OrderAlgorithm(name, f"list schedule {side}: {_RULES[key]}", run)
 
 
 def _min_memory(problem: OrderProblem, run: OrderRun) -> OrderOutcome:

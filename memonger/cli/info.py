@@ -188,20 +188,28 @@ def _list_nets(*, json_output: bool) -> int:
 
 
 def _list_algorithms(*, json_output: bool) -> int:
+    import memonger.solver.order
     import memonger.solver.solve  # noqa: F401  (registers the algorithms)
-    from memonger.registry import SHARING
+    from memonger.registry import ARENA, ORDER, SHARING
 
-    abilities = {a.name: {name: getattr(a, name) for name in _ABILITIES} for a in SHARING}
+    forms = {"sharing": SHARING, "arena": ARENA, "order": ORDER}
     if json_output:
-        print_json({"sharing": {a.name: a.summary for a in SHARING}, "abilities": abilities})
+        data: dict[str, Any] = {
+            form: {a.name: a.summary for a in registry} for form, registry in forms.items()
+        }
+        data["abilities"] = {
+            a.name: {name: getattr(a, name) for name in _ABILITIES} for a in SHARING
+        }
+        print_json(data)
         return 0
-    rows = table("algorithms (sharing)", "name", "knows", "summary")
-    rows.columns[0].no_wrap = True
-    rows.columns[1].max_width = 21
-    for column in rows.columns[1:]:
-        column.justify = "left"
-    for a in SHARING:
-        known = [_ABILITIES[name] for name, able in abilities[a.name].items() if able]
-        rows.add_row(a.name, ", ".join(known), a.summary)
-    out.print(rows)
+    for form, registry in forms.items():
+        rows = table(f"algorithms ({form})", "name", "knows", "summary")
+        rows.columns[0].no_wrap = True
+        rows.columns[1].max_width = 21
+        for column in rows.columns[1:]:
+            column.justify = "left"
+        for a in registry:
+            known = [text for name, text in _ABILITIES.items() if getattr(a, name, False)]
+            rows.add_row(a.name, ", ".join(known), a.summary)
+        out.print(rows)
     return 0
