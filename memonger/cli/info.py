@@ -190,9 +190,9 @@ def _list_nets(*, json_output: bool) -> int:
 def _list_algorithms(*, json_output: bool) -> int:
     import memonger.solver.order
     import memonger.solver.solve  # noqa: F401  (registers the algorithms)
-    from memonger.registry import ARENA, ORDER, SHARING
+    from memonger.registry import ARENA, ORDER, SHARING, RegistryOf
 
-    forms = {"sharing": SHARING, "arena": ARENA, "order": ORDER}
+    forms: dict[str, RegistryOf[Any]] = {"sharing": SHARING, "arena": ARENA, "order": ORDER}
     if json_output:
         data: dict[str, Any] = {
             form: {a.name: a.summary for a in registry} for form, registry in forms.items()

@@ -7,7 +7,7 @@ from memonger.instances.nets import NETS
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.plot import _bytes, _rectangles, draw_plan
 from memonger.problem import Buffer, Problem
-from memonger.registry import SHARING
+from memonger.registry import ARENA, ORDER, SHARING
 
 
 def test_info_json(memonger, problem):
@@ -79,8 +79,10 @@ def test_lists(memonger):
     assert abilities["equality"] == dict.fromkeys(keys, False)
     told = memonger("info", "--algorithms").out
     assert all(name in told for name in abilities)  # none is cut short
-    assert told.count("proofs") == sum(able["proves"] for able in abilities.values())
-    assert " ".join(told.splitlines()[-4:]).count("rules") == 1
+    sharing, others = told.split("algorithms (arena)")
+    assert sharing.count("proofs") == sum(able["proves"] for able in abilities.values())
+    assert " ".join(sharing.splitlines()[-5:]).count("rules") == 1
+    assert all(name in others for name in (*ARENA.names(), *ORDER.names()))
 
 
 # show
