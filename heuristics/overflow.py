@@ -1,4 +1,4 @@
-"""Overflow search: do the buffers fit into classes of given numbers of shared buffers?
+"""Overflow search: whether buffers fit into classes of given numbers of shared buffers.
 
 A class of N shared buffers takes any set of buffers of which at no time more than N are live. So
 whether given numbers suffice is a question of loads alone: put every buffer into some class large
@@ -38,8 +38,8 @@ class Fit:
     excess
         What was too much, over all cells, at the best moment.
     pressure
-        For each clique, how often nothing relieved it: what it is that does not fit. All zero
-        where all fit at once.
+        For each clique, how often nothing relieved it, and its overfull classes at the end: what
+        it is that does not fit.
     """
 
     classes: IntArray | None
@@ -64,8 +64,9 @@ def fit(
     at_least
         M_k, the number of shared buffers of at least w_k, ascending, at least 1; shape (D,).
     start
-        Buffer index -> class of some plan, shape (buffers,). The search begins there or where
-        class-load first fit ends, whichever has less that is too much.
+        Buffer index -> class, -1 where that is open, shape (buffers,): of some plan, or of part of
+        one. The search begins where class-load first fit ends from there, or from nothing,
+        whichever has less that is too much.
     effort
         Entries of the table of loads to look at; about 10^9 take a second.
     seed
@@ -93,22 +94,22 @@ def fit(
     level = np.searchsorted(usable, groups.level, side="right") - 1  # the smallest large enough
     coarse = replace(groups, level=level, sizes=groups.sizes[usable])
     room = capacity[usable].astype(np.int64)
-    begun = place(coarse, next(orders(coarse)), Rule.SNUG, room, deadline=deadline)
-    if begun is None:
-        return None
-    ranks = np.searchsorted(usable, start, side="right") - 1
-    search = min(
-        (_Search.of(coarse, room, classes, seed) for classes in (begun.classes, ranks)),
-        key=lambda search: search.least_excess,
-    )
+    ranks = np.where(start < 0, -1, np.searchsorted(usable, start, side="right") - 1)
+    searches = []
+    for given in (np.full_like(ranks, -1), ranks):
+        begun = place(coarse, next(orders(coarse)), Rule.SNUG, room, given, deadline)
+        if begun is None:
+            return None
+        searches.append(_Search.of(coarse, room, begun.classes, seed))
+    search = min(searches, key=lambda search: search.least_excess)
     while search.overfull and effort > 0 and (deadline is None or not deadline.expired):
         search.run(min(CHUNK, effort))
         effort -= CHUNK
     classes = None
     if not search.overfull:
-        classes = np.empty(len(begun.classes), dtype=np.int64)
+        classes = np.empty(len(start), dtype=np.int64)
         classes[search.flat] = usable[search.classes]
-    return Fit(classes, search.least_excess, search.weight.sum(axis=0) - len(usable))
+    return Fit(classes, search.least_excess, search.pressure())
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,11 @@ class _Search:
     @property
     def least_excess(self) -> int:
         return int(self.state[2])
+
+    def pressure(self) -> IntArray:
+        overfull = (self.load > self.capacity[:, None]).sum(axis=0)
+        pressure: IntArray = overfull + self.weight.sum(axis=0) - len(self.weight)
+        return pressure
 
     def run(self, effort: int) -> None:
         relieve(

@@ -45,7 +45,7 @@ def relieve(  # type: ignore[no-untyped-def]  # noqa: ANN201
     all arrays are worked on, so that a further call goes on. Ends once ``effort`` entries of the
     table have been looked at.
     """
-    num_classes, num_cliques = load.shape
+    num_cliques = load.shape[1]
     count, excess, least, step = state[0], state[1], state[2], state[3]
     random = state[4]
     looked = np.int64(0)

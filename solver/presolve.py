@@ -109,9 +109,14 @@ class Pairs:
 
 
 def allowed_pairs(groups: Groups, limits: Limits) -> Pairs:
-    """Return the pairs that the limits leave: classes that may be used, by groups that may."""
-    below = np.concatenate([[0], limits.low[:-1]])
-    usable = np.flatnonzero(limits.high > below)
+    """Return the pairs that the limits leave: classes that may be used, by groups that may.
+
+    Of classes that no group tells apart (where no group has a size, see `restricted`) only the
+    last one counts, which stands for them all.
+    """
+    ends = np.unique(groups.level)
+    below = np.concatenate([[0], limits.low[ends[:-1]]])
+    usable = ends[limits.high[ends] > below]
     group, kind = [], []
     for c in usable.tolist():
         members = np.flatnonzero((limits.smallest <= c) & (groups.level >= c))
