@@ -13,12 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from memonger.graph.cliques import Groups
 from memonger.heuristics.class_load import Rule, orders, place
 from memonger.heuristics.overflow_kernel import overfull_cells, relieve
 from memonger.problem import IntArray
 from memonger.stop import Deadline
+
+Int32Array = npt.NDArray[np.int32]
 
 # Largest tables that are worked on: classes x cliques, and buffers x cliques they are live in.
 MAX_CELLS = 20_000_000
@@ -121,12 +124,12 @@ class _Search:
     last: IntArray
     level: IntArray
     offsets: IntArray
-    live: IntArray
+    live: Int32Array
     classes: IntArray
-    load: IntArray
+    load: Int32Array
     capacity: IntArray
-    weight: IntArray
-    until: IntArray
+    weight: Int32Array
+    until: Int32Array
     place: IntArray
     cells: IntArray
     state: IntArray
@@ -139,7 +142,7 @@ class _Search:
         lengths = last - first + 1
         shift = np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         cliques = np.arange(int(lengths.sum())) + shift
-        live = np.repeat(np.arange(len(flat), dtype=np.int32), lengths)
+        live: Int32Array = np.repeat(np.arange(len(flat), dtype=np.int32), lengths)
         live = live[np.argsort(cliques, kind="stable")]
         offsets = np.append(0, np.cumsum(np.bincount(cliques, minlength=groups.num_cliques)))
         own = classes[flat]
@@ -147,7 +150,7 @@ class _Search:
         change = np.zeros((shape[0], shape[1] + 1), dtype=np.int32)
         np.add.at(change, (own, first), 1)
         np.subtract.at(change, (own, last + 1), 1)
-        load = np.cumsum(change[:, :-1], axis=1, dtype=np.int32)
+        load: Int32Array = np.cumsum(change[:, :-1], axis=1, dtype=np.int32)
         place, cells = (np.empty(load.size, dtype=np.int64) for _ in range(2))
         count = overfull_cells(load, capacity, place, cells)
         excess = int(np.maximum(0, load - capacity[:, None]).sum())

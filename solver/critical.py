@@ -58,6 +58,7 @@ def close_at_critical_cliques(incumbent: Incumbent, core: Core) -> None:
     low, peaks = profile.counts, np.unique(np.searchsorted(core.groups.times, profile.times))
     targets, cliques = [low], peaks
     start = np.array(core.classes(incumbent.plan), dtype=np.int64)
+    relaxation: Relaxation | None = None
     whole = _num_columns(incumbent, core)
     small, columns = whole <= SMALL, 0
     radius, effort, stale, seed = RADIUS, EFFORT, 0, incumbent.run.seed
@@ -67,9 +68,9 @@ def close_at_critical_cliques(incumbent: Incumbent, core: Core) -> None:
             return
         if small and missed.excess > HOPELESS * len(core.problem):
             return
-        grown = np.union1d(cliques, _around(missed.pressure, radius))
+        grown = _grown(cliques, missed.pressure, radius)
         fresh = False
-        if len(grown) > len(cliques):
+        if relaxation is None or len(grown) > len(cliques):
             cliques = grown
             relaxation = _relax(incumbent, core, low, cliques)
             if relaxation is None or incumbent.closed:
@@ -79,7 +80,7 @@ def close_at_critical_cliques(incumbent: Incumbent, core: Core) -> None:
             start = integral_part(core.groups, relaxation)
             fresh = not np.array_equal(before, targets)
         else:
-            radius *= 2
+            radius = 2 * radius + 1
         stale = 0 if fresh else stale + 1
         effort = EFFORT if fresh or small else min(MORE * effort, MAX_EFFORT)
         seed += 1
@@ -92,12 +93,18 @@ def _num_columns(incumbent: Incumbent, core: Core) -> float:
     return len(allowed_pairs(core.groups, gap_fixing(core.groups, incumbent.cost)))
 
 
-def _around(pressure: IntArray, radius: int) -> IntArray:
-    """Return the most critical cliques and their neighbours."""
-    critical = np.argsort(-pressure, kind="stable")[:TAKEN]
-    critical = critical[pressure[critical] > 0]
-    window = critical[:, None] + np.arange(-radius, radius + 1)
-    return np.clip(window, 0, len(pressure) - 1)
+def _grown(cliques: IntArray, pressure: IntArray, radius: int) -> IntArray:
+    """Return the cliques with the most critical ones and their neighbours.
+
+    Where these are all among them already, the most critical others come in.
+    """
+    for ranked in (pressure, np.where(np.isin(np.arange(len(pressure)), cliques), 0, pressure)):
+        critical = np.argsort(-ranked, kind="stable")[:TAKEN]
+        window = critical[ranked[critical] > 0][:, None] + np.arange(-radius, radius + 1)
+        grown = np.union1d(cliques, np.clip(window, 0, len(pressure) - 1))
+        if len(grown) > len(cliques):
+            return grown
+    return cliques
 
 
 def _relax(incumbent: Incumbent, core: Core, low: IntArray, cliques: IntArray) -> Relaxation | None:
