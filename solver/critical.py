@@ -31,6 +31,8 @@ from memonger.solver.rounding import integral_part, search_targets, targets_of
 # side of each.
 TAKEN = 3
 RADIUS = 6
+# Peaks of the load that it begins with.
+MAX_PEAKS = 12
 # Effort of a search, and how much more follows one that had nothing new to go by.
 EFFORT = 20_000_000
 MORE = 4
@@ -55,8 +57,8 @@ def close_at_critical_cliques(incumbent: Incumbent, core: Core) -> None:
     Interval time only. Deterministic for a seed, where no time limit interferes.
     """
     profile = size_profile(core.problem)
-    low, peaks = profile.counts, np.unique(np.searchsorted(core.groups.times, profile.times))
-    targets, cliques = [low], peaks
+    low = profile.counts
+    targets, cliques = [low], _peaks(core, profile.times)
     start = np.array(core.classes(incumbent.plan), dtype=np.int64)
     relaxation: Relaxation | None = None
     whole = _num_columns(incumbent, core)
@@ -91,6 +93,14 @@ def _num_columns(incumbent: Incumbent, core: Core) -> float:
     if not core.has_tables:
         return math.inf
     return len(allowed_pairs(core.groups, gap_fixing(core.groups, incumbent.cost)))
+
+
+def _peaks(core: Core, times: IntArray) -> IntArray:
+    """Return the cliques at which M_k reaches its least value for the largest steps of size."""
+    at = np.searchsorted(core.groups.times, times)
+    weight = np.bincount(at, weights=core.groups.steps)
+    highest = np.argsort(-weight, kind="stable")[:MAX_PEAKS]
+    return np.sort(highest[weight[highest] > 0])
 
 
 def _grown(cliques: IntArray, pressure: IntArray, radius: int) -> IntArray:
