@@ -6,7 +6,12 @@ with s_j the room left in class c at its j-th maximal clique,
     s_0 + sum_{begin at 0} x = N_c
     s_j - s_(j-1) + sum_{begin at j} x - sum_{over before j} x = 0          j = 1, 2, ...
 
-so that a variable x has three coefficients, however long it lives. The value equals that of the
+so that a variable x has three coefficients, however long it lives. Where some sizes belong to no
+group, as when only some cliques count, the classes from one size of a group (exclusive) to the
+next (inclusive) take the same groups and share their rows, in which the sum of their N_c stands;
+the variables x are those of the last of them.
+
+The value equals that of the
 set-partitioning relaxation (columns = sets of disjoint buffers), as the interval rows of one class
 are totally unimodular.
 """
@@ -33,7 +38,9 @@ class Chain:
     Parameters
     ----------
     kind
-        The class.
+        The class; the last of those that share the rows.
+    top
+        The first of them.
     cliques
         Its maximal cliques, as indices into the cliques of all groups.
     row
@@ -41,6 +48,7 @@ class Chain:
     """
 
     kind: int
+    top: int
     cliques: IntArray
     row: int
 
@@ -106,6 +114,7 @@ def build_class_lp(groups: Groups, limits: Limits, pairs: Pairs | None = None) -
     entries.add(pairs.group, np.arange(len(pairs)), 1.0)
     row, slack = len(groups), len(pairs) + 2 * num_classes
     chains = []
+    tops = np.append(0, np.unique(groups.level) + 1)
     edges = np.searchsorted(pairs.kind, np.arange(num_classes + 1))
     for c in range(num_classes):
         columns = np.arange(edges[c], edges[c + 1])
@@ -121,8 +130,9 @@ def build_class_lp(groups: Groups, limits: Limits, pairs: Pairs | None = None) -
         own = np.arange(size)
         entries.add(row + own, slack + own, 1.0)
         entries.add(row + own[1:], slack + own[:-1], -1.0)
-        entries.add(np.array([row]), counts[c : c + 1], -1.0)
-        chains.append(Chain(c, cliques, row))
+        top = int(tops[np.searchsorted(tops, c, side="right") - 1])
+        entries.add(np.array([row]), counts[top : c + 1], -1.0)
+        chains.append(Chain(c, top, cliques, row))
         row, slack = row + size, slack + size
     ladder = row + np.arange(num_classes)
     entries.add(ladder, totals, 1.0)

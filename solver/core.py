@@ -37,14 +37,23 @@ class Core:
     @classmethod
     def of(cls, problem: Problem) -> Core | None:
         """Return the core of a problem; ``None`` if its tables or its numbers were too large."""
+        core = cls.sparse(problem)
+        return core if core is not None and core.has_tables else None
+
+    @classmethod
+    def sparse(cls, problem: Problem) -> Core | None:
+        """Return the core of a problem; ``None`` if its numbers were too large."""
         indices = np.flatnonzero(problem.sizes > 0)
         core = problem.subproblem(indices.tolist())
         groups = compress(core)
-        if len(groups.sizes) * groups.num_cliques > MAX_TABLE:
-            return None
         if core.total // groups.gcd > MAX_UNITS:
             return None
         return cls(indices, core, groups)
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether tables of all sizes and all cliques are not too large."""
+        return len(self.groups.sizes) * self.groups.num_cliques <= MAX_TABLE
 
     def plan(self, problem: Problem, classes: Sequence[int]) -> SharingPlan:
         """Return the plan of the whole problem whose buffers are in these classes, one a buffer."""
@@ -68,7 +77,11 @@ class Core:
 
     def pairs(self, plan: SharingPlan) -> Pairs:
         """Return the groups and classes of a plan, one pair a buffer."""
-        classes = np.array(self.classes(plan), dtype=np.int64)
-        members = [np.array(group) for group in self.groups.members]
-        group = np.repeat(np.arange(len(members)), self.groups.multiplicity)
-        return Pairs(group, classes[np.concatenate(members)])
+        return pairs_of(self.groups, np.array(self.classes(plan), dtype=np.int64))
+
+
+def pairs_of(groups: Groups, classes: IntArray) -> Pairs:
+    """Return the groups and classes of a plan, one pair a buffer; buffer index -> class."""
+    members = [np.array(group) for group in groups.members]
+    group = np.repeat(np.arange(len(members)), groups.multiplicity)
+    return Pairs(group, classes[np.concatenate(members)])

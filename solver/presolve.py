@@ -44,6 +44,44 @@ def gap_fixing(groups: Groups, cost: int) -> Limits:
     high = np.minimum(high, np.cumsum(np.bincount(
         groups.level, weights=groups.multiplicity, minlength=len(low)
     ).astype(np.int64)))  # fmt: skip
+    return _saturated(groups, low, high)
+
+
+def restricted(
+    groups: Groups, low: IntArray, cost: int, cliques: IntArray
+) -> tuple[Groups, Limits]:
+    """Return what is left of the buffers at some of the cliques, and what holds of it.
+
+    Buffers that are live at none of them are left out, and those that are live at the same ones
+    are merged: every plan of all buffers holds one of these, with the same M_k.
+
+    Parameters
+    ----------
+    groups
+        All buffers.
+    low
+        The largest number of live buffers of at least each size, at any clique; shape (D,).
+    cost
+        The limits hold for all plans that cost at most so many bytes.
+    cliques
+        Indices of the cliques to keep, ascending.
+    """
+    first = np.searchsorted(cliques, groups.first)
+    last = np.searchsorted(cliques, groups.last, side="right") - 1
+    kept = np.flatnonzero(first <= last)
+    rows = np.stack([first[kept], last[kept], groups.level[kept]], axis=1)
+    rows, group_of = np.unique(rows, axis=0, return_inverse=True)
+    members: list[list[int]] = [[] for _ in range(len(rows))]
+    for old, new in zip(kept.tolist(), group_of.reshape(-1).tolist(), strict=True):
+        members[new] += groups.members[old]
+    first, last, level = (rows[:, column].copy() for column in range(3))
+    times = groups.times[cliques]
+    part = Groups(first, last, level, tuple(map(tuple, members)), groups.sizes, times)
+    return part, _saturated(part, low, low + max(0, cost - int(part.steps @ low)) // part.steps)
+
+
+def _saturated(groups: Groups, low: IntArray, high: IntArray) -> Limits:
+    """Return limits of M_k with the classes that they leave to each group."""
     high = np.minimum.accumulate(high[::-1])[::-1]  # M_k <= M_(k+1)
     smallest = np.zeros(len(groups), dtype=np.int64)
     for k in range(len(low)):
@@ -71,9 +109,14 @@ class Pairs:
 
 
 def allowed_pairs(groups: Groups, limits: Limits) -> Pairs:
-    """Return the pairs that the limits leave: classes that may be used, by groups that may."""
-    below = np.concatenate([[0], limits.low[:-1]])
-    usable = np.flatnonzero(limits.high > below)
+    """Return the pairs that the limits leave: classes that may be used, by groups that may.
+
+    Of classes that no group tells apart (where no group has a size, see `restricted`) only the
+    last one counts, which stands for them all.
+    """
+    ends = np.unique(groups.level)
+    below = np.concatenate([[0], limits.low[ends[:-1]]])
+    usable = ends[limits.high[ends] > below]
     group, kind = [], []
     for c in usable.tolist():
         members = np.flatnonzero((limits.smallest <= c) & (groups.level >= c))

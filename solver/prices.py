@@ -129,8 +129,9 @@ def exact_prices(groups: Groups, limits: Limits, lp: ClassLp, duals: FloatArray)
             return None
         price = np.rint(steps).astype(np.int64)
         kept = price > 0
-        cliques[chain.kind], values[chain.kind] = chain.cliques[kept], price[kept]
-        sums[chain.kind] = int(price[kept].sum())
+        for c in range(chain.top, chain.kind + 1):
+            cliques[c], values[c] = chain.cliques[kept], price[kept]
+            sums[c] = int(price[kept].sum())
     rents = np.maximum(sums, np.rint(ladder).astype(np.int64))
     return Prices(scale, tuple(cliques), tuple(values), rents, limits)
 

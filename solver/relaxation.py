@@ -36,6 +36,8 @@ class Relaxation:
 
     Parameters
     ----------
+    groups
+        The groups that took part.
     pairs, placed
         The columns x that took part, and their values.
     at_least
@@ -50,6 +52,7 @@ class Relaxation:
         Keys of the columns to add with them.
     """
 
+    groups: Groups
     pairs: Pairs
     placed: FloatArray
     at_least: FloatArray
@@ -121,6 +124,7 @@ def relax(
     first = len(lp.pairs) + len(groups.sizes)
     missing, nearly = _price(groups, prices, pairs, taken)
     return Relaxation(
+        groups,
         lp.pairs,
         solution.values[: len(lp.pairs)],
         solution.values[first : first + len(groups.sizes)],

@@ -7,6 +7,7 @@ from memonger.registry import SHARING, Algorithm, Outcome, Run
 from memonger.solver.completion import complete
 from memonger.solver.constrained import solve_with_rules
 from memonger.solver.core import Core
+from memonger.solver.critical import close_at_critical_cliques
 from memonger.solver.in_place import search_in_place
 from memonger.solver.incumbent import Incumbent, ends_early
 from memonger.solver.neighbourhoods import polish
@@ -39,8 +40,12 @@ def solve_optimal(problem: Problem, run: Run) -> Outcome:
 
 def _close(incumbent: Incumbent) -> None:
     """Close the gap by the class model, as far as time and memory allow."""
-    core = Core.of(incumbent.problem)
-    if core is None:
+    core = Core.sparse(incumbent.problem)
+    if core is not None and incumbent.problem.vector_time is None:
+        close_at_critical_cliques(incumbent, core)
+        if incumbent.closed:
+            return
+    if core is None or not core.has_tables:
         polish(incumbent)
         return
     if incumbent.problem.vector_time is not None:

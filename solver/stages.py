@@ -13,7 +13,12 @@ from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import allowed_pairs, gap_fixing
 from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
-from memonger.solver.rounding import round_relaxation
+from memonger.solver.rounding import (
+    integral_part,
+    round_relaxation,
+    search_targets,
+    targets_of,
+)
 
 # Cheap ones first; each is run unless a plan meets the bound already.
 WARM_STARTS = (
@@ -23,6 +28,8 @@ WARM_STARTS = (
 
 # Of the time that is left, for one linear program: where it does not end, something else may help.
 LP_SHARE = 0.75
+# Of the search for a plan with the M_k of the relaxation; about a second.
+FILL_EFFORT = 400_000_000
 # Columns of the relaxation; above it takes too much memory.
 MAX_PAIRS = 2_000_000
 
@@ -68,9 +75,19 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
         if incumbent.closed:
             return None
         if relaxation.solved:
-            return relaxation
+            _fill(incumbent, core, relaxation)
+            return None if incumbent.closed else relaxation
         columns = np.concatenate([columns, relaxation.missing, relaxation.nearly])
     return None
+
+
+def _fill(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
+    """Search for a plan with the numbers of shared buffers that a relaxation has."""
+    groups = core.groups
+    low = groups.counts.max(axis=1).astype(np.int64)
+    targets = targets_of(low, relaxation.at_least)
+    start = integral_part(groups, relaxation)
+    search_targets(incumbent, core, targets, start, FILL_EFFORT, incumbent.run.seed, "lp-fill")
 
 
 def _take(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:

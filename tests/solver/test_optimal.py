@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memonger.heuristics import overflow
 from memonger.heuristics.caffe2_greedy import caffe2_greedy
 from memonger.problem import Buffer, Problem
 from memonger.registry import Progress
@@ -73,6 +74,7 @@ def test_where_the_threshold_bound_is_not_tight(seed):
 def test_without_the_relaxation(monkeypatch, seed):
     """CP-SAT closes alone what the relaxation closes."""
     monkeypatch.setattr(stages, "MAX_PAIRS", 0)
+    monkeypatch.setattr(overflow, "MAX_CELLS", 0)
     for problem in loose_problems(seed, 8, 20):
         result = exact(problem)
         assert result.objective == oracles.optimum(problem)
@@ -167,7 +169,7 @@ def test_progress_is_reported_on_several_devices():
 )
 def test_models_that_are_too_large_are_not_built(monkeypatch, limits):
     problem = loose_problems(6, 8, 1)[0]
-    for module, name in limits:
+    for module, name in (*limits, (overflow, "MAX_CELLS")):
         monkeypatch.setattr(module, name, 0)
     result = solve(problem, workers=1)
     best = oracles.optimum(problem)

@@ -38,7 +38,7 @@ def values_of(problem, groups, pairs, shared):
 def rounded(groups, pairs, placed, at_least, below=INF, deadline=FOREVER):
     """Round what a relaxation might have found."""
     no_prices: Prices = None
-    relaxation = Relaxation(pairs, placed, at_least, no_prices, None, NOTHING, NOTHING)
+    relaxation = Relaxation(groups, pairs, placed, at_least, no_prices, None, NOTHING, NOTHING)
     return round_relaxation(groups, relaxation, below, deadline)
 
 
