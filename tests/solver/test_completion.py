@@ -20,10 +20,11 @@ from tests.strategies import random_problem
 
 
 def relaxed(problem, monkeypatch, seconds=None):
-    """Return an incumbent without a plan from the rounding, its core and its relaxation."""
+    """Return an incumbent without a plan from its relaxation, its core and the relaxation."""
     incumbent = Incumbent(problem, Run(Deadline(seconds)))
     core = Core.of(problem)
     monkeypatch.setattr("memonger.solver.stages.round_relaxation", lambda *_: None)
+    monkeypatch.setattr("memonger.solver.stages.search_targets", lambda *_: None)
     return incumbent, core, improve_by_relaxation(incumbent, core)
 
 
