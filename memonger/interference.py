@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 import networkx as nx
 
 from memonger.collector import collector_paused
 from memonger.errors import EquivalenceError
 from memonger.graph.dataflow import interference_graph
+from memonger.graph.operator_order import effects
 from memonger.graph.orders import topological_order
 from memonger.graph.storage import storages
 from memonger.heuristics.blob_assignments import (
@@ -116,7 +118,9 @@ def share_by_interference(
     for others. `memonger.pipeline.optimize` avoids that.
     """
     def_use = analyse(net)
-    order = tuple(ordering(interference_graph(net.op, def_use=def_use)))
+    graph = interference_graph(net.op, def_use=def_use)
+    graph.add_edges_from(pairwise(effects(net, def_use)), deps=[])  # these keep their order
+    order = tuple(ordering(graph))
     reordered = NetDef()
     reordered.CopyFrom(net)
     del reordered.op[:]

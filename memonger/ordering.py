@@ -8,11 +8,13 @@ from dataclasses import replace
 import networkx as nx
 
 from memonger.errors import InputError
+from memonger.graph.dataflow import without_external_controls
 from memonger.graph.live_ranges import live_ranges
 from memonger.graph.operator_order import order_problem_of_net
 from memonger.graph.storage import storages
 from memonger.net.defuse import analyse, outputs_of
 from memonger.net.netdef_pb2 import NetDef
+from memonger.net.subnets import operands_of
 from memonger.solver.order import solve_order
 
 
@@ -68,7 +70,7 @@ def optimal_order(
     if not all("op" in graph.nodes[index] for index in graph):
         raise InputError("every node of the graph must have its operator as 'op'")
     net = NetDef(op=[graph.nodes[index]["op"] for index in range(len(graph))])
-    def_use = analyse(net)
+    def_use = analyse(net, without_external_controls(operands_of(net.op)))
     known = sizes or {}
     counts = [max(0, known.get(version.blob, 1)) for version in def_use.versions]
     stored = storages(net, def_use, counts, outputs_of(net, def_use), ())

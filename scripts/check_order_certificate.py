@@ -153,6 +153,8 @@ def check(plan: Json) -> str:
     require(plan["status"] != "optimal" or bound == cost, "'optimal' above the bound")
     if proof is None:
         require(plan["proof"] not in CERTIFIED, "a certificate is missing")
+        unproven = plan["proof"] is None and plan["status"] == "optimal"
+        require(not unproven, "'optimal' without a proof")
         return f"valid: peak {cost}; the bound {bound} is not certified"
     require(proof["format"] == "memonger-certificate/1", "another format", ValueError)
     require(proof["kind"] == plan["proof"], "the proof is not that of the certificate")

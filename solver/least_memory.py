@@ -93,8 +93,10 @@ def least_memory(dag: OperatorDag, inside: BoolArray, outside: BoolArray) -> Lea
     heads = (middle[entering], sink, node[reader[read]], node[edges[:, 0]])
     limits = (dag.sizes[entering], dag.sizes[ending], unlimited)
     arcs = solver.add_arcs_with_capacity(*map(np.concatenate, (tails, heads, limits)))
-    if not len(entering) or solver.solve(0, 1) != solver.OPTIMAL:
+    if not len(entering):
         return _without_flow(base, inside)
+    if (status := solver.solve(0, 1)) != solver.OPTIMAL:
+        raise RuntimeError(f"the maximum flow ended with {status}: this is a mistake in memonger")
     side = np.zeros(2 + int(free.sum()) + len(entering), dtype=np.bool_)
     side[np.asarray(solver.get_source_side_min_cut())] = True
     done = inside.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
 from memonger.registry import ORDER, OrderAlgorithm, OrderOutcome, OrderRun, Progress, ignore
 from memonger.result import OrderResult, Proof, Status
+from memonger.solver.background import Background
 from memonger.solver.least_memory import least_load
 from memonger.solver.order_bounds import CutBound
 from memonger.solver.order_incumbent import OrderIncumbent
@@ -97,6 +99,8 @@ def solve_order(
             f"algorithm {algorithm!r} claims the bound {outcome.bound} above the cost {objective} "
             "of its own order: this is a mistake in memonger"
         )
+    if objective == 0:  # nothing is ever live: so much is certain whoever made the order
+        outcome = replace(outcome, proof=Proof.KEPT, certificate=KeptCertificate())
     return OrderResult(
         status=Status.OPTIMAL if objective == outcome.bound else Status.FEASIBLE,
         algorithm=algorithm,
@@ -119,16 +123,14 @@ def _optimal(problem: OrderProblem, run: OrderRun) -> OrderOutcome:
     incumbent = OrderIncumbent(problem, reduction, run)
     if run.hint is not None:
         incumbent.offer_order(list(run.hint.order), "hint")
-    cuts = CutBound(incumbent)
-    incumbent.offer(np.arange(reduction.dag.count), "program")
-    cuts.improve()
-    for name, key, reverse in SCHEDULES:
-        if incumbent.closed or run.deadline.expired:
-            break
-        incumbent.offer(list_schedule(reduction.dag, key, reverse=reverse), name)
-        cuts.improve()
     searched = time.monotonic()
-    search_between(incumbent, run.seed)
+    try:
+        work = Background(lambda: _close(incumbent), "order search")
+        work.wait()
+        work.result()
+    except KeyboardInterrupt:
+        run.deadline.stop()
+        work.wait()
     return OrderOutcome(
         incumbent.plan,
         incumbent.bound,
@@ -137,6 +139,20 @@ def _optimal(problem: OrderProblem, run: OrderRun) -> OrderOutcome:
         incumbent.source,
         time.monotonic() - searched,
     )
+
+
+def _close(incumbent: OrderIncumbent) -> None:
+    """Raise the bound and lower the peak until they meet or the time is up."""
+    dag, run = incumbent.dag, incumbent.run
+    cuts = CutBound(incumbent)
+    incumbent.offer(np.arange(dag.count), "program")
+    cuts.improve()
+    for name, key, reverse in SCHEDULES:
+        if incumbent.closed or run.deadline.expired:
+            break
+        incumbent.offer(list_schedule(dag, key, reverse=reverse), name)
+        cuts.improve()
+    search_between(incumbent, run.seed)
 
 
 def _certificate(incumbent: OrderIncumbent) -> OrderCertificate | None:

@@ -7,6 +7,7 @@ program order is among them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -111,6 +112,8 @@ def _orders(
     reduction = reduce_operators(OperatorDag.of(problem))
     least = lowest.cost(problem)
     for name, key, reverse in SCHEDULES:
+        if deadline.expired:
+            return
         order = reduction.expand(list_schedule(reduction.dag, key, reverse=reverse))
         if problem.peak(order) <= least:
             yield name, tuple(order)
@@ -131,22 +134,27 @@ def _cheapest(
 ) -> Order:
     """Return the order of the cheapest quick plan, of those with the lowest bounds."""
     bounds: dict[Order, int] = {}
-    problems: dict[Order, Problem] = {}
     for order in candidates:
         if bounds and deadline.expired:
             break
-        problems[order] = live(order)
-        bounds[order] = lower_bound(problems[order], form)
+        bounds[order] = lower_bound(live(order), form)
     ranked = sorted(bounds, key=bounds.__getitem__)
     first = next(iter(candidates))
     tried = dict.fromkeys([first, *ranked[:CLOSELY]])
-    costs: dict[Order, int] = {}
+    costs: dict[Order, float] = {}
     for order in tried:
         if costs and deadline.expired:
             break
-        found = [solve(problems[order], name, form=form, workers=1) for name in QUICK[form]]
-        costs[order] = min(result.objective or 0 for result in found)
+        problem = live(order)
+        costs[order] = min(_cost(problem, name, form, deadline) for name in QUICK[form])
     return min(costs, key=lambda order: (costs[order], bounds[order]))
+
+
+def _cost(problem: Problem, name: str, form: str, deadline: Deadline) -> float:
+    """Return what the plan of a heuristic costs, infinity where it finds none."""
+    limit = None if deadline.seconds is None else deadline.remaining()
+    objective = solve(problem, name, form=form, workers=1, time_limit=limit).objective
+    return math.inf if objective is None else objective
 
 
 def lower_bound(problem: Problem, form: str) -> int:
@@ -191,7 +199,8 @@ def cheapest_plan(
             continue
         left = deadline.remaining() / (len(problems) - number)
         result = plan(number, None if deadline.seconds is None else left)
-        if best is None or (cost is not None and (result.objective or cost) < cost):
+        found = result.objective
+        if best is None or (found is not None and (cost is None or found < cost)):
             best = number, result
     assert best is not None  # there is a problem at least
     return best

@@ -41,7 +41,7 @@ def search(ops, state, budget, key, chances, limit, commit, stop):  # type: igno
     until = np.zeros(count + 2, np.int64)  # and where its children end
     children = np.empty(1 << 10, np.int64)
     slots = np.zeros(1 << 12, np.int64)
-    dead = np.empty((1 << 10, len(state.bits)), np.int64)
+    dead = np.empty((1 << 10, len(state.bits) + 1), np.int64)  # the sets as bits, and their codes
     num_dead = 0
     local = np.full(count, -1, np.int64)
     least = np.int64(NEVER)
@@ -68,7 +68,7 @@ def search(ops, state, budget, key, chances, limit, commit, stop):  # type: igno
             while state.numbers[LENGTH] > lengths[depth]:
                 undo(ops, state)
             if (num_dead + 1) * dead.shape[1] <= MAX_DEAD_WORDS:
-                slots, dead = _with_room(slots, dead, num_dead, ops.codes)
+                slots, dead = _with_room(slots, dead, num_dead)
                 num_dead = _bury(state, slots, dead, num_dead)
             if depth == 0:
                 return INFEASIBLE, nodes, least
@@ -119,10 +119,11 @@ def _close_above(ops, state, lengths, memory, child, until, depth, local):  # ty
 @numba.njit(cache=True, nogil=True)
 def _children(ops, state, budget, key, chances, children, begin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Write the children of a state, sorted; return where they end, and the least load too high."""
-    end = begin
+    found = 0
     least = np.int64(NEVER)
     size = state.numbers[READY]
     first, second = np.empty(size, np.float64), np.empty(size, np.float64)
+    fitting = np.empty(size, np.int64)
     for i in range(size):
         v = state.ready[i]
         load, change = step(ops, state, v)
@@ -139,14 +140,12 @@ def _children(ops, state, budget, key, chances, children, begin):  # type: ignor
             one, two = float(load), float(change)
         elif key == BY_CHANCE:
             one, two = float(change) * chances[v], number
-        at = end - begin
-        while at > 0 and (one < first[at - 1] or (one == first[at - 1] and two < second[at - 1])):
-            first[at], second[at] = first[at - 1], second[at - 1]
-            children[begin + at] = children[begin + at - 1]
-            at -= 1
-        first[at], second[at], children[begin + at] = one, two, v
-        end += 1
-    return end, least
+        first[found], second[found], fitting[found] = one, two, v
+        found += 1
+    by = np.argsort(second[:found], kind="mergesort")
+    by = by[np.argsort(first[by], kind="mergesort")]
+    children[begin : begin + found] = fitting[by]
+    return begin + found, least
 
 
 @numba.njit(cache=True, nogil=True)
@@ -161,7 +160,7 @@ def _is_dead(state, slots, dead):  # type: ignore[no-untyped-def]  # noqa: ANN00
     """Return whether all continuations of the state have failed before."""
     at = state.code[0] & (len(slots) - 1)
     while slots[at]:
-        if (dead[slots[at] - 1] == state.bits).all():
+        if _is_same(state, dead[slots[at] - 1]):
             return True
         at = (at + 1) & (len(slots) - 1)
     return False
@@ -172,16 +171,23 @@ def _bury(state, slots, dead, num_dead):  # type: ignore[no-untyped-def]  # noqa
     """Remember the state, if it is not yet; return how many are."""
     at = state.code[0] & (len(slots) - 1)
     while slots[at]:
-        if (dead[slots[at] - 1] == state.bits).all():
+        if _is_same(state, dead[slots[at] - 1]):
             return num_dead
         at = (at + 1) & (len(slots) - 1)
-    dead[num_dead] = state.bits
+    dead[num_dead, :-1] = state.bits
+    dead[num_dead, -1] = state.code[0]
     slots[at] = num_dead + 1
     return num_dead + 1
 
 
 @numba.njit(cache=True, nogil=True)
-def _with_room(slots, dead, num_dead, codes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _is_same(state, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return whether a row of the table is the state: the whole set counts, not its code alone."""
+    return row[-1] == state.code[0] and (row[:-1] == state.bits).all()
+
+
+@numba.njit(cache=True, nogil=True)
+def _with_room(slots, dead, num_dead):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the table with room for one more state."""
     if num_dead == len(dead):
         larger = np.empty((2 * len(dead), dead.shape[1]), np.int64)
@@ -190,11 +196,7 @@ def _with_room(slots, dead, num_dead, codes):  # type: ignore[no-untyped-def]  #
     if 2 * (num_dead + 1) > len(slots):
         slots = np.zeros(4 * len(slots), np.int64)
         for index in range(num_dead):
-            code = np.int64(0)
-            for v in range(len(codes)):
-                if dead[index, v // 63] >> np.int64(v % 63) & 1:
-                    code ^= codes[v]
-            at = code & (len(slots) - 1)
+            at = dead[index, -1] & (len(slots) - 1)
             while slots[at]:
                 at = (at + 1) & (len(slots) - 1)
             slots[at] = index + 1

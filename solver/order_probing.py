@@ -60,9 +60,9 @@ def probe(
         outside[v] = True
         inside = dag.ancestors(v)
         room = budget - int(dag.allocated[v])
-        least = least_memory(dag, inside, outside)
         if not effort.spend(dag) or deadline.expired:
             return found
+        least = least_memory(dag, inside, outside)
         if least.bytes > room:
             return None
         asked = _Asked(dag, v, room, inside, outside, least.done)

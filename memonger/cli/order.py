@@ -26,6 +26,7 @@ from memonger.errors import InputError, PlanError
 from memonger.instances.graph_json import Planned
 from memonger.instances.loading import load_order_plan, load_order_problem
 from memonger.net.io import write_atomically
+from memonger.net.schema import is_sequential
 from memonger.order_certificate import check_order_certificate
 from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
@@ -78,6 +79,8 @@ def read_order_problem(source: Source) -> OrderProblem:
     net, known = options.read_net(file, source.shapes, source.sizes, source.planned)
     if isinstance(net, Problem):
         raise InputError(f"{file}: no operators to put in order: that takes a graph or a net")
+    if not is_sequential(net.type):
+        raise InputError(f"{file}: a net that runs in parallel has no order to choose")
     with options.naming(file):
         analysis = analyse_net(net, **known, static=source.static or (), alignment=source.alignment)
         return order_problem_of_net(analysis.net, analysis.def_use, analysis.planned)

@@ -70,7 +70,7 @@ def interference_graph(
     [(0, 1, ['a']), (0, 2, ['a']), (1, 2, ['a'])]
     """
     if def_use is None:
-        def_use = analyse(NetDef(), _without_external_controls(operands_of(ops)))
+        def_use = analyse(NetDef(), without_external_controls(operands_of(ops)))
     blobs: dict[tuple[int, int], list[str]] = {}
     for before, after, blob in dependencies(def_use):
         blobs.setdefault((before, after), []).append(blob)
@@ -95,7 +95,7 @@ def dependencies(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
     yield from _hazards_of_views(def_use)
 
 
-def _without_external_controls(touched: Iterable[Operands]) -> Iterator[Operands]:
+def without_external_controls(touched: Iterable[Operands]) -> Iterator[Operands]:
     """Drop the control inputs that no operator before has touched: there is nothing to wait for."""
     known: set[str] = set()
     for found in touched:

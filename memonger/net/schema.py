@@ -141,23 +141,28 @@ def schema(op_type: str) -> Schema:
 EFFECTS = frozenset(
     ("AtomicAppend", "AtomicFetchAdd", "AtomicFetchAdd64", "AtomicIter", "CheckAtomicBool",
      "CheckCounterDone", "Checkpoint", "CloseBlobsQueue", "CloseRebatchingQueue",
-     "ConditionalSetAtomicBool", "CountDown", "CountUp", "DequeueBlobs", "DequeueRebatchingQueue",
-     "Dropout", "EnqueueBlobs", "EnqueueRebatchingQueue", "GaussianFill", "ImageInput",
-     "IndexFreeze", "IndexGet", "IndexLoad", "IndexStore", "Load", "MSRAFill", "Print", "Python",
-     "PythonDLPack", "PythonDLPackGradient", "PythonGradient", "ReadNextBatch", "ReadRandomBatch",
-     "ResetCounter", "ResetCursor", "RetrieveCount", "SafeDequeueBlobs", "SafeEnqueueBlobs",
-     "Save", "Snapshot", "Summarize", "TensorProtosDBInput", "TextFileReaderRead",
-     "TimerEnd", "TimerGet", "TimerGetAndEnd", "UniformFill", "UniformIntFill",
-     "UniqueUniformFill", "VideoInput", "WeightedSample", "WeightedSampleDequeueBlobs",
-     "XavierFill"),
+     "CollectTensor", "ComputeOffset", "ConditionalSetAtomicBool", "CountDown", "CountUp",
+     "CreateBlobsQueueDB", "DBExists", "DequeueBlobs", "DequeueRebatchingQueue", "Dropout",
+     "EnqueueBlobs", "EnqueueRebatchingQueue", "FloatToFusedRandRowwiseQuantized",
+     "GaussianFill", "GetGPUMemoryUsage", "ImageInput", "IndexFreeze", "IndexGet", "IndexLoad",
+     "IndexSize", "IndexStore", "Load", "MSRAFill", "Print", "Python", "PythonDLPack",
+     "PythonDLPackGradient", "PythonGradient", "QPSMetric", "ReadNextBatch", "ReadRandomBatch",
+     "Recurrent", "RecurrentGradient", "ReservoirSampling", "ResetCounter", "ResetCursor",
+     "RetrieveCount", "SafeDequeueBlobs", "SafeEnqueueBlobs", "Save", "Snapshot",
+     "SortAndShuffle", "SparseDropoutWithReplacement", "StatRegistryExport",
+     "StatRegistryUpdate", "StoreAdd", "StoreGet", "StoreSet", "StoreWait", "Summarize",
+     "TensorProtosDBInput", "TextFileReaderRead", "TimerBegin", "TimerEnd", "TimerGet",
+     "TimerGetAndEnd", "TrimDataset", "UniformFill", "UniformIntFill", "UniqueUniformFill",
+     "VideoInput", "WallClockTime", "WeightedMultiSampling", "WeightedSample",
+     "WeightedSampleDequeueBlobs", "XavierFill"),
 )  # fmt: skip
 
 
 def has_effects(op_type: str) -> bool:
     """Return whether operators of a type must keep their order whatever blobs they name.
 
-    So do all that hold handles, and those of collective communication: every machine must come to
-    them in the same order.
+    So do all that make handles, and those of collective communication: every machine must come to
+    them in the same order. See `memonger.graph.operator_order.effects` for the operators of a net.
     """
     traits = schema(op_type)
     return op_type in EFFECTS or traits.opaque or traits.keeps_pointers

@@ -19,8 +19,8 @@ from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
 from memonger.net.hazards import Hazard, HazardKind, hazards
 from memonger.net.netdef_pb2 import NetDef
-from memonger.net.schema import is_sequential, schema
-from memonger.net.subnets import Operands, declared_operands, operands
+from memonger.net.schema import has_effects, is_sequential, schema
+from memonger.net.subnets import Operands, declared_operands, inner_operators, operands
 from memonger.rewrite.canonical import compare_operators
 from memonger.rewrite.memory import Memory, Value, makes_views
 
@@ -71,6 +71,8 @@ def verify_equivalence(
     positions = range(len(original.op)) if order is None else order
     if order is not None and sorted(order) != list(range(len(original.op))):
         raise EquivalenceError("the order is no permutation of the operators")
+    if order is not None:
+        _compare_effects(original, def_use, order)
     memory, other = Memory(), Memory()
     views = any(map(makes_views, def_use.operands))
     for _ in range(2 if views else 1):
@@ -83,6 +85,37 @@ def verify_equivalence(
         if clocks is None:
             clocks = clocks_of(def_use)
         _compare_schedules(def_use, clocks, analyse(rewritten, renamed), positions, views=views)
+
+
+def _compare_effects(original: NetDef, def_use: DefUse, order: Sequence[int]) -> None:
+    """Check that an order keeps what values do not show: control inputs, and effects.
+
+    Written without the edges that orders are chosen by: what checks them must not share their
+    mistakes.
+    """
+    time = {operator: position for position, operator in enumerate(order)}
+    handles = {name for op in original.op if schema(op.type).opaque for name in op.output}
+    latest = -1
+    for index, (op, touched) in enumerate(zip(original.op, def_use.operands, strict=True)):
+        for version_id in def_use.controls[index]:
+            writer = def_use.versions[version_id].writer
+            if writer != EXTERNAL and time[writer] > time[index]:
+                raise EquivalenceError(
+                    f"operator {index} ({op.type}) runs before operator {writer}, which it must "
+                    "wait for"
+                )
+        types = [op.type, *(inner.type for inner in inner_operators(op))]
+        if (
+            any(map(has_effects, types))
+            or (not touched.writes and op.type != "Free")
+            or any(name in handles for name in touched.reads)
+        ):
+            if time[index] < latest:
+                raise EquivalenceError(
+                    f"operator {index} ({op.type}) has effects beyond its blobs, and runs before "
+                    "one that ran before it"
+                )
+            latest = time[index]
 
 
 # What one operator of the original sees: the values that it reads, its memory pattern, the values

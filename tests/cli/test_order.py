@@ -260,3 +260,61 @@ def test_other_commands_say_that_an_order_is_no_placement():
     data = order_to_json(problem, solve_order(problem))
     with pytest.raises(InputError, match="'form' is 'order'; known: sharing, arena"):
         plan_from_json(data)
+
+
+def test_a_rule_that_the_best_order_breaks_does_not_hide_program_order(tmp_path, capsys):
+    tensors = [("x", 1, "i"), ("a", 50, "a"), ("s1", 1, "a"), ("c", 90, "a"), ("d", 1, "a")]
+    tensors += [(f"{kind}{i}", 1, "a") for i in range(2, 7) for kind in ("s", "acc")]
+    index = {name: number for number, (name, _, _) in enumerate(tensors)}
+    rows = [("x", "a"), ("a", "s1"), ("s1", "c"), ("c", "d")]
+    ops = [[name, "Op", [index[source]], [index[name]]] for source, name in rows]
+    last = "d"
+    for i in range(2, 7):
+        ops.append([f"s{i}", "Op", [index["a"]], [index[f"s{i}"]]])
+        ops.append([f"acc{i}", "Op", [index[last], index[f"s{i}"]], [index[f"acc{i}"]]])
+        last = f"acc{i}"
+    columns = dict(
+        zip(("name", "bytes", "kind"), map(list, zip(*tensors, strict=True)), strict=True)
+    )
+    columns["alias"] = [-1] * len(tensors)
+    path = tmp_path / "rule.json"
+    path.write_text(json.dumps({"format": "memonger-graph/1", "tensors": columns, "ops": ops}))
+    found = {}
+    for order in ("program", "optimal"):
+        arguments = ["solve", str(path), "--max-buffers", "4", "--order", order, "--json"]
+        assert run(arguments) == 0
+        found[order] = json.loads(capsys.readouterr().out)["objective"]
+    assert found["optimal"] <= found["program"]
+
+
+def test_an_order_without_any_memory_is_optimal_whoever_made_it(tmp_path, capsys, checker):
+    path, plan = tmp_path / "none.json", tmp_path / "plan.json"
+    tensors = {"name": ["in"], "bytes": [4], "kind": ["i"], "alias": [-1]}
+    path.write_text(
+        json.dumps({"format": "memonger-graph/1", "tensors": tensors, "ops": [["a", "A", [0], []]]})
+    )
+    for algorithm in ("program", "optimal"):
+        arguments = ["solve", str(path), "--form", "order", "--algorithm", algorithm]
+        assert run([*arguments, "-o", str(plan), "-q"]) == 0
+        assert run(["check", str(plan), "--require-optimal"]) == 0
+        assert checker.main([str(plan)]) == 0
+    data = json.loads(plan.read_text())
+    plan.write_text(json.dumps(data | {"proof": None, "certificate": None}))
+    assert run(["check", str(plan)]) == checker.main([str(plan)]) == 3
+    capsys.readouterr()
+
+
+def test_ctrl_c_ends_a_search_with_the_best_order(monkeypatch):
+    problem = random_order_problem(random.Random(7), 8)
+
+    def interrupted(self, seconds=0.0):
+        if self.asked:
+            return True
+        self.asked = True
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memonger.solver.background.Background.asked", False, raising=False)
+    monkeypatch.setattr("memonger.solver.background.Background.wait", interrupted)
+    result = solve_order(problem)
+    assert result.plan is not None
+    assert result.bound <= result.objective

@@ -174,3 +174,30 @@ def test_the_command_line_reorders_and_checks(tmp_path, capsys):
     assert "reads another value" in capsys.readouterr().err
     assert run([*arguments[:-1], "fast"]) == 2
     assert "known: program" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "message"),
+    [
+        ("UniformFill x > a; UniformFill x > b; Sub a b > y", [1, 0, 2], "has effects beyond"),
+        ("Dropout x > a; Dropout x > b; Sub a b > y", [1, 0, 2], "has effects beyond"),
+        ("Relu x > a; Tanh x > b | a; Sub a b > y", [1, 0, 2], "must wait for"),
+        ("CreateMutex > m; Lock m > a; Look m > b; Sub a b > y", [0, 2, 1, 3], "effects"),
+        ("Relu x > y; Stop x >; Halt x >", [0, 2, 1], "has effects beyond"),
+    ],
+)
+def test_the_verifier_sees_what_values_do_not_show(text, order, message):
+    """Written against nets put in that order by hand, not by an order of ours."""
+    model = net(text)
+    with pytest.raises(EquivalenceError, match=message):
+        verify_equivalence(model, reordered(model, order), order=order)
+    result = optimize(model, sizes=ones(model), order="frees-reverse")
+    assert [result.choice.order.index(v) for v in order] != sorted(range(len(order)))
+    verify_equivalence(model, result.net, order=result.choice.order)
+
+
+@pytest.mark.parametrize("kind", ["IndexSize", "StoreGet", "ReservoirSampling", "WallClockTime"])
+def test_operators_on_stores_and_handles_stay_behind_each_other(kind):
+    model = net(f"IndexGet h v > i; {kind} h > n; Add i n > y", inputs="h v")
+    sizes = {"h": 1, "v": 90, "i": 90, "n": 60, "y": 1}
+    assert optimize(model, sizes=sizes, order="optimal").choice.order == (0, 1, 2)
