@@ -9,7 +9,7 @@ from memonger.graph.dataflow import dependencies
 from memonger.graph.live_ranges import PlannedNet
 from memonger.net.defuse import DefUse
 from memonger.net.netdef_pb2 import NetDef
-from memonger.net.schema import has_effects, schema
+from memonger.net.schema import IDLE, has_effects, schema
 from memonger.net.subnets import inner_operators
 from memonger.order_problem import Allocation, OrderProblem
 
@@ -58,7 +58,7 @@ def effects(net: NetDef, def_use: DefUse) -> list[int]:
         index
         for index, (op, touched) in enumerate(zip(net.op, def_use.operands, strict=True))
         if has_effects(op.type)
-        or (not touched.writes and op.type != "Free")
+        or (not touched.writes and op.type not in IDLE)
         or not handles.isdisjoint(touched.reads)
         or any(has_effects(inner.type) for inner in inner_operators(op))
     ]

@@ -158,6 +158,10 @@ EFFECTS = frozenset(
 )  # fmt: skip
 
 
+# Operators without outputs that change nothing besides.
+IDLE = frozenset(("Free", "ZeroGradient"))
+
+
 def has_effects(op_type: str) -> bool:
     """Return whether operators of a type must keep their order whatever blobs they name.
 

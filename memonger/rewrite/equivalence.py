@@ -19,7 +19,7 @@ from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
 from memonger.net.hazards import Hazard, HazardKind, hazards
 from memonger.net.netdef_pb2 import NetDef
-from memonger.net.schema import has_effects, is_sequential, schema
+from memonger.net.schema import IDLE, has_effects, is_sequential, schema
 from memonger.net.subnets import Operands, declared_operands, inner_operators, operands
 from memonger.rewrite.canonical import compare_operators
 from memonger.rewrite.memory import Memory, Value, makes_views
@@ -107,7 +107,7 @@ def _compare_effects(original: NetDef, def_use: DefUse, order: Sequence[int]) ->
         types = [op.type, *(inner.type for inner in inner_operators(op))]
         if (
             any(map(has_effects, types))
-            or (not touched.writes and op.type != "Free")
+            or (not touched.writes and op.type not in IDLE)
             or any(name in handles for name in touched.reads)
         ):
             if time[index] < latest:
