@@ -70,7 +70,7 @@ class Optimized:
 
     @property
     def bound(self) -> int:
-        """No plan needs fewer bytes."""
+        """No plan needs fewer bytes, in the order of the new net."""
         return self.result.bound
 
 
