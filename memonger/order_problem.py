@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,8 @@ class Allocation:
     producer
         The operator that allocates it: index in program order.
     readers
-        The operators that need it after that, ascending; views and writes in place count.
+        The operators that need it after that, ascending, each once; views and writes in place
+        count.
     kept
         Whether it stays to the end, such as a result.
     """
@@ -63,8 +65,9 @@ class OrderProblem:
     Raises
     ------
     ProblemError
-        If an edge or a reader stands before what it must wait for or is no operator, a name
-        stands twice, or the sizes add up to 2^62 bytes or more. Names the allocation.
+        If an edge or a reader stands before what it must wait for or is no operator, readers do
+        not ascend, a name stands twice, or the sizes add up to 2^62 bytes or more. Names the
+        allocation.
 
     Examples
     --------
@@ -90,6 +93,14 @@ class OrderProblem:
             if held.name in seen:
                 raise ProblemError(f"allocation {held.name!r} stands twice in the problem")
             seen.add(held.name)
+            numbers = (held.size, held.producer, *held.readers)
+            if not all(isinstance(number, int | np.integer) for number in numbers):
+                raise ProblemError(f"allocation {held.name!r}: size and operators must be integers")
+            # Readers are counted down as they run: one that stands twice would never be done.
+            if any(one >= other for one, other in pairwise(held.readers)):
+                raise ProblemError(
+                    f"allocation {held.name!r}: readers must ascend, without repeats"
+                )
             if held.size < 0:
                 raise ProblemError(f"allocation {held.name!r} has the size {held.size}")
             if not 0 <= held.producer < count:

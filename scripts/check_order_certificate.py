@@ -50,6 +50,7 @@ def read_problem(plan: Json) -> tuple[list[list[Any]], set[tuple[int, int]]]:
         size, producer = integers(row[:2], 2, "size and producer")
         integers(row[2], len(row[2]), "readers")
         require(size >= 0, f"negative size {size}", ValueError)
+        require(row[2] == sorted(set(row[2])), f"readers {row[2]} do not ascend", ValueError)
         pairs.update((producer, reader) for reader in row[2])
         require(0 <= producer < count, f"no operator {producer}", ValueError)
     for before, after in pairs:

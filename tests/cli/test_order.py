@@ -241,6 +241,7 @@ def _changed(rng, data):
         ({"allocations": {"x": [1, 2]}}, "allocation 'x' must be"),
         ({"allocations": {"x": [-1, 0, [], False]}}, "has the size -1"),
         ({"allocations": {"x": [1, 9, [], False]}}, "no operator 9"),
+        ({"allocations": {"x": [1, 0, [2, 2], False]}}, "readers must ascend, without repeats"),
         ({"allocations": {"x": [1, 1, [0], False]}}, "read before it is allocated"),
         ({"allocations": {"x": [2**62, 1, [], False]}}, "the limit is 2^62"),
         ({"certificate": {"kind": "cut"}}, "malformed"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ortools.sat.python import cp_model
 
-from memonger.errors import PlanError
+from memonger.errors import PlanError, ProblemError
 from memonger.graph.operator_dag import OperatorDag
 from memonger.graph.order_reduction import reduce_operators
 from memonger.heuristics.list_schedules import Key, list_schedule
@@ -310,3 +310,17 @@ def _fits_by_cp_sat(problem, budget):
     status = solver.solve(model)
     assert status in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.INFEASIBLE)
     return status != cp_model.INFEASIBLE
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        (Allocation("x", 2, 0, (1, 1)), "without repeats"),
+        (Allocation("x", 2, 0, (2, 1)), "must ascend"),
+        (Allocation("x", 1.5, 0), "must be integers"),
+        (Allocation("x", 1, 0, ("b",)), "must be integers"),
+    ],
+)
+def test_what_searches_rely_on_is_checked(held, message):
+    with pytest.raises(ProblemError, match=message):
+        OrderProblem(("a", "b", "c"), (), (held,))
