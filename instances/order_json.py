@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
 
-import memonger
-from memonger.certificate import certificate_to_json
 from memonger.errors import InputError, PlanError, ProblemError
+from memonger.instances.plan_json import FORMAT, claims_to_json
 from memonger.order_certificate import OrderCertificate, order_certificate_from_json
 from memonger.order_problem import Allocation, OrderProblem
 from memonger.plan import OrderPlan
 from memonger.result import OrderResult, Proof
 
-FORMAT = "memonger-plan/1"
 FORM = "order"
 
 
@@ -47,15 +45,10 @@ class OrderFile:
 def order_to_json(problem: OrderProblem, result: OrderResult) -> dict[str, Any]:
     """Return a result as the JSON data of a plan file."""
     assert result.plan is not None  # program order at least
-    start, end = problem.live_ranges(result.plan.order)
     return {
         "format": FORMAT,
         "form": FORM,
         "instance": problem.name,
-        "status": result.status.value,
-        "objective": result.objective,
-        "bound": result.bound,
-        "proof": None if result.proof is None else result.proof.value,
         "order": list(result.plan.order),
         "operators": list(problem.operators),
         "edges": [list(edge) for edge in problem.edges],
@@ -63,19 +56,7 @@ def order_to_json(problem: OrderProblem, result: OrderResult) -> dict[str, Any]:
             held.name: [held.size, held.producer, list(held.readers), held.kept]
             for held in problem.allocations
         },
-        "buffers": {
-            held.name: [held.size, int(start[i]), int(end[i])]
-            for i, held in enumerate(problem.allocations)
-        },
-        "certificate": None
-        if result.certificate is None
-        else certificate_to_json(result.certificate),
-        "made_by": {
-            "version": memonger.__version__,
-            "algorithm": result.algorithm,
-            "seed": result.seed,
-            "workers": result.workers,
-        },
+        **claims_to_json(result),
     }
 
 

@@ -20,7 +20,7 @@ from memonger.instances.problem_json import (
 )
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
-from memonger.result import ArenaResult, Proof, SharingResult
+from memonger.result import ArenaResult, OrderResult, Proof, SharingResult
 
 FORMAT = "memonger-plan/1"
 
@@ -62,6 +62,25 @@ class PlanFile:
         return SHARING_FORM if isinstance(self.plan, SharingPlan) else ARENA_FORM
 
 
+def claims_to_json(result: SharingResult | ArenaResult | OrderResult) -> dict[str, Any]:
+    """Return what every plan file says of its result, whatever the form."""
+    return {
+        "status": result.status.value,
+        "objective": result.objective,
+        "bound": result.bound,
+        "proof": None if result.proof is None else result.proof.value,
+        "certificate": None
+        if result.certificate is None
+        else certificate_to_json(result.certificate),
+        "made_by": {
+            "version": memonger.__version__,
+            "algorithm": result.algorithm,
+            "seed": result.seed,
+            "workers": result.workers,
+        },
+    }
+
+
 def plan_to_json(
     problem: Problem, result: SharingResult | ArenaResult, order: Sequence[int] | None = None
 ) -> dict[str, Any]:
@@ -82,24 +101,12 @@ def plan_to_json(
         "format": FORMAT,
         "form": "sharing" if sharing else "arena",
         "instance": problem.name,
-        "status": result.status.value,
-        "objective": result.objective,
-        "bound": result.bound,
-        "proof": None if result.proof is None else result.proof.value,
         "order": None if order is None else list(order),
         "buffers": {
             b.name: [b.padded_size if sharing else b.size, b.start, b.end] for b in problem.buffers
         },
         **_placed(problem, plan),
-        "certificate": None
-        if result.certificate is None
-        else certificate_to_json(result.certificate),
-        "made_by": {
-            "version": memonger.__version__,
-            "algorithm": result.algorithm,
-            "seed": result.seed,
-            "workers": result.workers,
-        },
+        **claims_to_json(result),
     }
     if any(problem.devices):
         data["devices"] = {b.name: b.device for b in problem.buffers}

@@ -17,7 +17,7 @@ from memonger.registry import Progress, ignore
 from memonger.result import SharingResult, Status
 from memonger.rewrite.apply_sharing import apply_sharing
 from memonger.rewrite.equivalence import verify_equivalence
-from memonger.solver.order_choice import Choice, Order, cheapest_plan, choose_order
+from memonger.solver.order_choice import SEARCHED, Choice, Order, cheapest_plan, choose_order
 from memonger.solver.solve import solve
 from memonger.stop import Deadline
 
@@ -212,7 +212,7 @@ def _worth_trying(program: Ordered, chosen: Ordered, name: str) -> list[Ordered]
     """Return what is to be planned: the chosen order, and program order lest that be better."""
     if chosen[0] == program[0]:
         return [program]
-    return [chosen, program] if name in ("min-memory", "optimal") else [chosen]
+    return [chosen, program] if name in SEARCHED else [chosen]
 
 
 def _caffe2_greedy(problem: Problem, time_limit: float | None) -> int | None:

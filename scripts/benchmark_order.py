@@ -5,16 +5,14 @@
 
 DIR holds `memonger-graph/1` files. For each: the peak of program order and of the best order, with
 the bound over all orders and its proof; replayed here by a plain loop. For inference graphs also
-what
-arena and sharing need in program order and in the order chosen for them. The compiled functions
-are warm: one small problem comes first.
+what arena and sharing need in program order and in the order chosen for them. The compiled
+functions are warm: one small problem comes first.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
-import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -22,8 +20,9 @@ from pathlib import Path
 
 from memonger.instances.graph_json import order_problem_from_graph
 from memonger.instances.loading import read_json
+from memonger.instances.order_families import layered
 from memonger.net.io import write_atomically
-from memonger.order_problem import Allocation, OrderProblem
+from memonger.order_problem import OrderProblem
 from memonger.solver.order import solve_order
 from memonger.solver.order_choice import choose_order
 from memonger.solver.solve import solve
@@ -111,28 +110,13 @@ def forms(paths: Sequence[Path], limit: float) -> Iterator[str]:
         yield row(*cells, f"{time.perf_counter() - started:.1f}")
 
 
-def generated(count: int, width: int, seed: int) -> OrderProblem:
-    """Return operators that allocate 1 to 100 bytes and read up to three of the last ``width``."""
-    rng = random.Random(seed)
-    readers: list[set[int]] = [set() for _ in range(count)]
-    for after in range(1, count):
-        low = max(0, after - width)
-        for before in rng.sample(range(low, after), min(rng.randint(1, 3), after - low)):
-            readers[before].add(after)
-    allocations = tuple(
-        Allocation(str(v), rng.randint(1, 100), v, tuple(sorted(found)))
-        for v, found in enumerate(readers)
-    )
-    return OrderProblem(tuple(map(str, range(count))), (), allocations, f"layered-{count}")
-
-
 def growth(sizes: Sequence[int], limit: float) -> Iterator[str]:
     """Yield the table of generated graphs: schedules with bounds, then the search."""
     yield head("operators", "width", "program order", "best schedule", "s", "best order", "bound",
                "gap %", "s")  # fmt: skip
     for count in sizes:
         for width in (3, 30):
-            problem = generated(count, width, 0)
+            problem = layered(count, width)
             started = time.perf_counter()
             quick = solve_order(problem, "min-memory")
             middle = time.perf_counter()
@@ -169,7 +153,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     paths = sorted(path for folder in options.graphs for path in folder.glob("*.json.gz"))
-    choose_order((warm := generated(60, 9, 1)), warm.in_order, "optimal", "sharing", time_limit=5)
+    choose_order((warm := layered(60, 9)), warm.in_order, "optimal", "sharing", time_limit=5)
     lines = [
         "# The order form: what another order of the operators saves",
         "",

@@ -124,13 +124,13 @@ def _optimal(problem: OrderProblem, run: OrderRun) -> OrderOutcome:
     if run.hint is not None:
         incumbent.offer_order(list(run.hint.order), "hint")
     searched = time.monotonic()
+    work = Background(lambda: _close(incumbent), "order search")
     try:
-        work = Background(lambda: _close(incumbent), "order search")
         work.wait()
-        work.result()
     except KeyboardInterrupt:
         run.deadline.stop()
         work.wait()
+    work.result()  # raises what the search has raised, if anything
     return OrderOutcome(
         incumbent.plan,
         incumbent.bound,

@@ -30,6 +30,8 @@ from memonger.solver.solve import solve
 from memonger.stop import Deadline
 
 Order = tuple[int, ...]
+SEARCHED = ("min-memory", "optimal")
+"""Algorithms whose order is compared with others, program order among them."""
 NODES = 20_000
 """States that one search for one more order of the least peak may enter."""
 CLOSELY = 4
@@ -93,15 +95,16 @@ def choose_order(
     limit = None if time_limit is None else deadline.remaining() / 2
     lowest = solve_order(problem, name, time_limit=limit, seed=seed)
     assert lowest.plan is not None
-    if name not in ("min-memory", "optimal"):
+    if name not in SEARCHED:
         return Choice(lowest.plan.order, name, lowest)
     candidates: dict[Order, str] = {tuple(range(len(problem))): "program"}
     candidates.setdefault(lowest.plan.order, lowest.source or name)
-    for source, order in _orders(problem, lowest.plan, deadline, seed):
-        if deadline.expired:
-            break
-        candidates.setdefault(order, source)
-    order = _cheapest(candidates, live, form, deadline)
+    try:
+        for source, order in _orders(problem, lowest.plan, deadline, seed):
+            candidates.setdefault(order, source)
+        order = _cheapest(candidates, live, form, deadline)
+    except KeyboardInterrupt:  # it ends the choice, not the planning
+        order = lowest.plan.order
     return Choice(order, candidates[order], lowest)
 
 

@@ -2,6 +2,7 @@
 
 import random
 
+from memonger.instances.order_families import layered
 from memonger.order_problem import Allocation, OrderProblem
 
 
@@ -27,26 +28,12 @@ def random_order_problem(rng: random.Random, count: int, *, kept: float = 0.15) 
     return OrderProblem(names, tuple(sorted(edges)), tuple(allocations), "random")
 
 
-def layered_problem(rng: random.Random, count: int, width: int) -> OrderProblem:
-    """Return operators that each allocate once and read up to three of the last ``width``."""
-    readers: list[set[int]] = [set() for _ in range(count)]
-    for after in range(1, count):
-        low = max(0, after - width)
-        for before in rng.sample(range(low, after), min(rng.randint(1, 3), after - low)):
-            readers[before].add(after)
-    allocations = tuple(
-        Allocation(str(v), rng.randint(1, 100), v, tuple(sorted(found)))
-        for v, found in enumerate(readers)
-    )
-    return OrderProblem(tuple(f"op{v}" for v in range(count)), (), allocations, "layered")
-
-
 def tricky_problem(seed: int) -> OrderProblem:
     """Return a problem on which a search that trusts every valley may go wrong."""
     rng = random.Random(seed)
     count = rng.randint(8, 16)
     if seed % 2:
-        return layered_problem(rng, count, rng.randint(3, 8))
+        return layered(count, rng.randint(3, 8), rng)
     return random_order_problem(rng, count)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from memonger.certificate import check_certificate
 from memonger.cli import options
-from memonger.cli.claims import check_claims
+from memonger.cli.claims import check_claims, what_holds
 from memonger.cli.console import out, print_json
 from memonger.cli.order import Source, check_order
 from memonger.cli.ordered import problem_in_order, program_order
@@ -120,16 +120,7 @@ def check_plan(claimed: PlanFile) -> dict[str, Any]:
         certified = check_certificate(
             claimed.problem, claimed.certificate, claimed.bound, claimed.form.certificates
         )
-    return {
-        "status": claimed.status,
-        "objective": cost,
-        "bound": claimed.bound,
-        "proof": claimed.proof,
-        "certificate": claimed.certificate is not None,
-        "certified_bound": certified,
-        "proven_optimal": certified == cost,
-        "buffers": len(claimed.problem),
-    }
+    return {**what_holds(claimed, cost, certified), "buffers": len(claimed.problem)}
 
 
 def _for(expected: Problem, claimed: PlanFile) -> PlanFile:

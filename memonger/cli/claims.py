@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from memonger.certificate import CERTIFIED
 from memonger.errors import PlanError
 from memonger.instances.order_json import OrderFile
 from memonger.instances.plan_json import PlanFile
+
+
+def what_holds(claimed: PlanFile | OrderFile, cost: int, certified: int | None) -> dict[str, Any]:
+    """Return what is said of a plan that was checked: its cost, and the bound that is certified."""
+    return {
+        "status": claimed.status,
+        "objective": cost,
+        "bound": claimed.bound,
+        "proof": claimed.proof,
+        "certificate": claimed.certificate is not None,
+        "certified_bound": certified,
+        "proven_optimal": certified == cost,
+    }
 
 
 def check_claims(claimed: PlanFile | OrderFile, cost: int) -> None:

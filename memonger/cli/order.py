@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from memonger.cli import options
-from memonger.cli.claims import check_claims
+from memonger.cli.claims import check_claims, what_holds
 from memonger.cli.console import (
     exit_code,
     json_line,
@@ -165,17 +165,9 @@ def check_order(plan: str, source: Source | None) -> dict[str, Any]:
     check_claims(claimed, cost)
     certified = None
     if claimed.certificate is not None:
-        certified = check_order_certificate(problem, claimed.certificate, claimed.bound)
-    return {
-        "status": claimed.status,
-        "objective": cost,
-        "bound": claimed.bound,
-        "proof": claimed.proof,
-        "certificate": claimed.certificate is not None,
-        "certified_bound": certified,
-        "proven_optimal": certified == cost,
-        "operators": len(problem),
-    }
+        # Its allocations are numbered as in the plan, which names the same ones.
+        certified = check_order_certificate(claimed.problem, claimed.certificate, claimed.bound)
+    return {**what_holds(claimed, cost, certified), "operators": len(problem)}
 
 
 def _same_problem(expected: OrderProblem, planned: OrderProblem) -> None:

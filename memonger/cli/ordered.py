@@ -12,9 +12,6 @@ from memonger.plan import OrderPlan
 from memonger.problem import Problem
 from memonger.verify import verify_order
 
-SEARCHED = ("min-memory", "optimal")
-"""Orders that are compared with program order, so that nothing is lost."""
-
 
 @dataclass(frozen=True)
 class Ordered:
@@ -82,7 +79,7 @@ def candidates(
     """
     if name == "program":
         return [Ordered(program_order(source))]
-    from memonger.solver.order_choice import choose_order
+    from memonger.solver.order_choice import SEARCHED, choose_order
 
     problem = read_order_problem(source)
     program = program_order(source)

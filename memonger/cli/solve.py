@@ -29,7 +29,7 @@ from memonger.instances.loading import load_hints
 from memonger.net.io import write_atomically
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
-from memonger.result import ArenaResult, SharingResult
+from memonger.result import ArenaResult, SharingResult, Status
 from memonger.stop import Deadline
 
 
@@ -167,7 +167,10 @@ def _solve_buffers(asked: Mapping[str, Any]) -> int:
             data["order"] = None if ordered.order is None else list(ordered.order)
         print_json(data)
     elif not asked["quiet"]:
-        _print(file, form, problem.total, result, capacity, answer)
+        bound = "lower bound" if ordered.order is None else "lower bound, this order"
+        _print(file, form, problem.total, result, bound)
+        if capacity is not None:
+            out.print(f"fits in {capacity:,} bytes: {answer}")
     return code
 
 
@@ -175,7 +178,7 @@ def _best(
     found: Sequence[Ordered], asked: Mapping[str, Any], deadline: Deadline
 ) -> tuple[Ordered, SharingResult | ArenaResult]:
     """Return the order whose plan is the cheapest, and that plan."""
-    from memonger.solver.order_choice import cheapest_plan
+    from memonger.solver.order_choice import SEARCHED, cheapest_plan
     from memonger.solver.solve import solve as run
 
     file, form = asked["file"], asked["form"].value
@@ -195,6 +198,8 @@ def _best(
             )
 
         best, result = cheapest_plan([each.problem for each in found], form, deadline, plan)
+    if result.status is Status.INFEASIBLE and asked["order"] in SEARCHED:
+        result = replace(result, status=Status.UNKNOWN)  # other orders may have a plan
     return found[best], result
 
 
@@ -210,8 +215,7 @@ def _print(
     form: str,
     total: int,
     result: SharingResult | ArenaResult,
-    capacity: int | None,
-    answer: str,
+    bound: str,
 ) -> None:
     rows = table(file, form, "bytes")
     rows.add_row("no sharing", f"{total:,}")
@@ -219,11 +223,9 @@ def _print(
     rows.add_row(
         f"memonger ({label})", "-" if result.objective is None else f"{result.objective:,}"
     )
-    rows.add_row("lower bound", f"{result.bound:,}")
+    rows.add_row(bound, f"{result.bound:,}")
     out.print(rows)
     out.print(f"{verdict(result)}; {result.seconds:.2f} s")
-    if capacity is not None:
-        out.print(f"fits in {capacity:,} bytes: {answer}")
 
 
 def _fits(objective: int | None, bound: int, capacity: int, code: int) -> tuple[int, str]:

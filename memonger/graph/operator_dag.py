@@ -37,8 +37,9 @@ class OperatorDag:
     count
         Number of operators.
     edges
-        Pairs (before, after), before < after, no repeats; shape (edges, 2), by after, then before.
-        Each reader of an allocation is reached from its producer.
+        Pairs (before, after) without repeats or cycles; shape (edges, 2). Each reader of an
+        allocation is reached from its producer. `of` numbers operators so that before < after,
+        which reductions and schedules rely on; probing adds edges that need not.
     sizes, producers, kept
         Of each allocation, shape (allocations,). Sizes are positive.
     reads

@@ -9,7 +9,11 @@ import sys
 import pytest
 
 from memonger.cli.check import check_plan
+from memonger.cli.order import check_order
 from memonger.instances.loading import load_plan
+from memonger.instances.order_families import layered
+from memonger.instances.order_json import order_to_json
+from memonger.solver.order import solve_order
 from tests.cli.test_solve_check import problem_data, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
@@ -175,3 +179,20 @@ def test_devices_that_come_later_get_no_time(folder):
     assert (code, err) == (0, "")
     assert "begun" not in out  # no second search
     assert check_plan(load_plan(folder / "plan.json"))["buffers"] == 300
+
+
+def test_the_best_order_is_written(folder):
+    """The search of a layered graph, which does not end by itself, by a real signal."""
+    problem = layered(400, 40)
+    result = solve_order(problem, "program")
+    graph = write(folder / "layered.json", order_to_json(problem, result))
+    plan = folder / "order.json"
+    process = begin("solve", graph, "--form", "order", "--json-lines", "-o", plan)
+    for _ in range(3):  # improvements
+        assert json.loads(process.stdout.readline())["objective"] <= result.objective
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    last = json.loads(out.splitlines()[-1])
+    assert last["status"] == "feasible"
+    assert check_order(str(plan), None)["objective"] == last["objective"] <= result.objective

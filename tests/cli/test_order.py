@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import json
+import math
 import random
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from memonger.cli.order import check_order
 from memonger.errors import InputError, MemongerError
 from memonger.instances.order_json import order_from_json, order_to_json
 from memonger.instances.plan_json import plan_from_json
+from memonger.solver.background import Background
 from memonger.solver.order import solve_order
 from tests.order_oracles import least_peak, random_order_problem
 
@@ -308,14 +310,16 @@ def test_an_order_without_any_memory_is_optimal_whoever_made_it(tmp_path, capsys
 def test_ctrl_c_ends_a_search_with_the_best_order(monkeypatch):
     problem = random_order_problem(random.Random(7), 8)
 
-    def interrupted(self, seconds=0.0):
-        if self.asked:
-            return True
-        self.asked = True
-        raise KeyboardInterrupt
+    waits = []
+    wait = Background.wait
 
-    monkeypatch.setattr("memonger.solver.background.Background.asked", False, raising=False)
-    monkeypatch.setattr("memonger.solver.background.Background.wait", interrupted)
+    def interrupted(self, seconds=math.inf):
+        waits.append(seconds)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return wait(self, seconds)
+
+    monkeypatch.setattr(Background, "wait", interrupted)
     result = solve_order(problem)
     assert result.plan is not None
     assert result.bound <= result.objective

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from memonger.graph.operator_dag import OperatorDag
+from memonger.instances.order_families import layered
 from memonger.result import Proof
 from memonger.solver.order import solve_order
 from memonger.solver.order_probing import Effort, probe, with_edges
 from memonger.solver.order_search import Searcher
 from memonger.stop import Deadline
-from tests.order_oracles import layered_problem, least_peak, random_order_problem
+from tests.order_oracles import least_peak, random_order_problem
 
 GO_ON = np.zeros(1, dtype=np.bool_)
 NO_LIMIT = Deadline(None)
@@ -42,7 +43,7 @@ def test_every_order_within_the_budget_keeps_to_the_edges(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_the_optimum_survives_and_less_is_refuted(seed):
-    problem = layered_problem(random.Random(seed), 10, 6)
+    problem = layered(10, 6, seed)
     dag, best = OperatorDag.of(problem), least_peak(problem)
     kept = probe(dag, best, range(10), Effort(10**9), NO_LIMIT)
     assert kept is not None
@@ -59,21 +60,21 @@ def test_the_optimum_survives_and_less_is_refuted(seed):
 
 
 def test_probing_proves_what_cuts_do_not():
-    result = solve_order(layered_problem(random.Random(1), 300, 30))
+    result = solve_order(layered(300, 30, 1))
     assert result.proof is Proof.PROBE
     assert result.certificate is None
     assert result.objective == result.bound == 1012
 
 
 def test_without_effort_nothing_is_claimed():
-    dag = OperatorDag.of(layered_problem(random.Random(2), 30, 9))
+    dag = OperatorDag.of(layered(30, 9, 2))
     assert probe(dag, 1, range(30), Effort(0), NO_LIMIT) == []
     assert probe(dag, 1, range(30), Effort(10**9), Deadline(0)) == []
     assert probe(dag, 1, range(30), Effort(10**9), NO_LIMIT) is None
 
 
 def test_a_cycle_is_noticed():
-    dag = OperatorDag.of(layered_problem(random.Random(2), 6, 3))
+    dag = OperatorDag.of(layered(6, 3, 2))
     before, after = dag.edges[0].tolist()
     assert with_edges(dag, [(after, before)]) is None
     assert with_edges(dag, []) is not None
