@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
 from memonger.heuristics.dive_state import Terrain, terrain_of
+from memonger.heuristics.hot_sections import HEAT, from_hot_sections
 from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented_dive
 from memonger.problem import IntArray
 from memonger.stop import Deadline
@@ -27,6 +29,12 @@ TARGETS = (0.0, 0.001, 0.002, 0.004)
 """How far above the load the capacity of a segmented dive begins."""
 STRETCHES = (50, 1, 100)
 """Stretches of segmented dives, in turns; one stretch is a plain dive with noise."""
+
+MOST_DIVES = 12
+DIVEN_BUFFERS = 30_000
+"""Segmented dives into hot sections, and buffers in them all: fewer dives where these are many."""
+ROUND = 2
+"""Segmented dives from one time that hot sections are tried to the next."""
 
 
 def unnoticed(name: str, peak: int) -> None:
@@ -48,6 +56,9 @@ def improve(
     *,
     greedy: bool = True,
     dives: int | None = None,
+    goal: int = 0,
+    known: Callable[[], int | None] = lambda: None,
+    hot: tuple[float, ...] = HEAT,
 ) -> Iterator[IntArray]:
     """Yield better and better offsets until the peak is the load or the time is up.
 
@@ -65,6 +76,13 @@ def improve(
         Whether to begin with the canonical greedy; else with the dives.
     dives
         Segmented dives at most; by default as many as there is time for.
+    goal
+        Units: a peak that is good enough; the load is in any case.
+    known
+        Returns the lowest peak that is known elsewhere, in units.
+    hot
+        Parts of the load from which on sections are hot, for `from_hot_sections`; it is not tried
+        for fewer buffers than `MANY`.
 
     Yields
     ------
@@ -74,27 +92,29 @@ def improve(
 
     Notes
     -----
-    First the canonical greedy in several orders, then dives, then segmented dives: they take turns
-    among their orders, those whose dives were best more often, and among the capacities that they
-    begin with. O(n + s) memory.
+    First the canonical greedy in several orders, then, for many buffers, plans that begin with the
+    hot sections, then dives, then segmented dives: they take turns among their orders, those whose
+    dives were best more often, and among the capacities that they begin with; now and then hot
+    sections come again. O(n + s) memory.
     """
-    load = int(sections.load.max(initial=0))
+    enough = max(goal, int(sections.load.max(initial=0)))
     best: int | None = None
 
-    def known() -> int | None:
-        return best
+    def lowest() -> int | None:
+        return min((peak for peak in (best, known()) if peak is not None), default=None)
 
-    trials = _trials(sections, deadline, seed, known, greedy=greedy)
+    trials = _trials(sections, deadline, seed, lowest, hot, greedy=greedy)
     segmented = 0
     for name, offsets in trials:
         segmented += name.startswith("segmented")
         if offsets is not None:
             peak = int((offsets + sections.size).max(initial=0))
-            if best is None or peak < best:
+            if (now := lowest()) is None or peak < now:
                 best = peak
                 report(name, peak)
                 yield offsets
-        if best == load or deadline.expired or segmented == dives:
+        now = lowest()
+        if (now is not None and now <= enough) or deadline.expired or segmented == dives:
             return
 
 
@@ -103,6 +123,7 @@ def _trials(
     deadline: Deadline,
     seed: int,
     best: Callable[[], int | None],
+    hot: tuple[float, ...],
     *,
     greedy: bool,
 ) -> Iterator[Trial]:
@@ -113,6 +134,8 @@ def _trials(
     for code in codes if greedy else ():
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
         yield Trial(f"canonical greedy {code}", found)
+    if len(sections) >= MANY:
+        yield from _hot(sections, deadline, seed, best, hot)
     terrain = terrain_of(sections)
     peaks: dict[str, int] = {}
     for code, retries in DIVES:
@@ -124,12 +147,35 @@ def _trials(
             peak = int((found + sections.size).max(initial=0))
             peaks[code] = min(peak, peaks.get(code, peak))
         yield Trial(f"dive {code}, {retries} retries", found)
-    yield from _segmented(terrain, sorted(peaks, key=peaks.__getitem__), deadline, seed, best)
+    ranked = tuple(sorted(peaks, key=peaks.__getitem__))
+    for number, trial in enumerate(_segmented(terrain, ranked, deadline, seed, best), 1):
+        yield trial
+        if len(sections) >= MANY and number % ROUND == 0:
+            yield from _hot(sections, deadline, seed + number, best, hot)
+
+
+def _hot(
+    sections: Sections,
+    deadline: Deadline,
+    seed: int,
+    best: Callable[[], int | None],
+    hot: tuple[float, ...],
+) -> Iterator[Trial]:
+    """Yield what is found from hot sections."""
+
+    def place(core: Sections, goal: int) -> IntArray | None:
+        dives = max(1, min(MOST_DIVES, DIVEN_BUFFERS // len(core)))
+        better = improve(core, deadline, seed, dives=dives, goal=goal, hot=())
+        return next(iter(deque(better, maxlen=1)), None)  # the last one is the best
+
+    for heat in hot:
+        found = from_hot_sections(sections, heat, place, deadline, seed, best)
+        yield Trial(f"hot from {heat:.0%} of the load", found)
 
 
 def _segmented(
     terrain: Terrain,
-    codes: list[str],
+    codes: tuple[str, ...],
     deadline: Deadline,
     seed: int,
     best: Callable[[], int | None],

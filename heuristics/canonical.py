@@ -93,7 +93,7 @@ def _place(pops, limit, order, boxes, tree, cover, heads, ranks, length, offsets
             break
         i = order[ranks[0]]
         begin, end = boxes.begin[i], boxes.end[i]
-        head = lowest(i, _height(tree, cover, begin, end), boxes)
+        head = lowest(i, height_over(tree, cover, begin, end), boxes)
         if head > heads[0]:
             head_heap.replace_least(heads, ranks, length, head, ranks[0])
             continue
@@ -102,12 +102,12 @@ def _place(pops, limit, order, boxes, tree, cover, heads, ranks, length, offsets
         top = head + boxes.size[i]
         if top >= limit:
             return -1
-        _raise(tree, cover, begin, end, top)
+        raise_over(tree, cover, begin, end, top)
     return length
 
 
 @numba.njit(cache=True, nogil=True)
-def _height(tree, cover, begin, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def height_over(tree, cover, begin, end):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the greatest height of the sections ``[begin, end)``.
 
     ``tree[k]`` is the greatest height below node k but for what its ancestors were raised to as
@@ -133,7 +133,7 @@ def _height(tree, cover, begin, end):  # type: ignore[no-untyped-def]  # noqa: A
 
 
 @numba.njit(cache=True, nogil=True)
-def _raise(tree, cover, begin, end, height):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def raise_over(tree, cover, begin, end, height):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Raise the sections ``[begin, end)`` to a height that none of them exceeds."""
     left, right = begin + len(tree) // 2, end + len(tree) // 2
     first, last = left, right - 1

@@ -5,18 +5,20 @@ from __future__ import annotations
 from memonger.graph.sections import sections_of
 from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
-from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.first_fit_gaps import greedy_with_gaps, pins_contradict
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
+from memonger.solver.arena_dives import dive_into
 from memonger.solver.arena_gaps import close_part, has_gaps
-from memonger.solver.arena_incumbent import ArenaIncumbent, Part
+from memonger.solver.arena_incumbent import ArenaIncumbent
 from memonger.solver.arena_race import Race
 from memonger.solver.peeling import peel
 from memonger.solver.placement_search import is_too_large
 
 FIRST_ORDERS = ("A", "Zl", "TWA", "TC", "B", "U")
+MANY = 20_000
+"""From so many buffers on only the first two orders are tried: dives are worth more."""
 
 
 def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
@@ -46,8 +48,10 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
             lower = max(part.lower, incumbent.bound)
             peeled = peel(sections.subset(part.members), lower)
             if is_too_large(peeled.core):
-                _dive(incumbent, part)
-                break
+                dive_into(incumbent, part)
+                if incumbent.highest() is part:
+                    break
+                continue
             Race(incumbent, part, peeled).run()
     except KeyboardInterrupt:
         run.deadline.stop()
@@ -57,7 +61,8 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
 def _greedy(incumbent: ArenaIncumbent) -> None:
     """Try the canonical greedy in a few orders, and what makes use of gaps if there are any."""
     deadline = incumbent.run.deadline
-    for code in FIRST_ORDERS:
+    codes = FIRST_ORDERS if len(incumbent.sections) < MANY else FIRST_ORDERS[:2]
+    for code in codes:
         if incumbent.closed or deadline.expired:
             return
         found = canonical_greedy(
@@ -69,16 +74,6 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.offer(fitted, name)
             if incumbent.closed:
                 return
-
-
-def _dive(incumbent: ArenaIncumbent, part: Part) -> None:
-    """Let the schedule of dives improve a part, as far as the time allows."""
-    sections = incumbent.sections.subset(part.members)
-    run = incumbent.run
-    for offsets in improve(sections, run.deadline, run.seed, greedy=False):
-        incumbent.offer_part(part, offsets, "dives")
-        if incumbent.closed or incumbent.highest() is not part:
-            return
 
 
 ARENA.add(
