@@ -17,7 +17,7 @@ from memonger.problem import IntArray, Problem, VectorTime
 FORMAT = "memonger-certificate/1"
 
 # The kinds of proof that come with a certificate.
-CERTIFIED = ("clique", "threshold", "lp-dual", "kept", "cut")
+CERTIFIED = ("clique", "threshold", "lp-dual", "kept", "cut", "probe")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from memonger.errors import PlanError
+from memonger.order_flow import Flow, Precedence, bytes_at
 from memonger.order_problem import OrderProblem
 
 FORMAT = "memonger-certificate/1"
-Rows = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -31,34 +29,18 @@ class KeptCertificate:
 
 @dataclass(frozen=True)
 class CutCertificate:
-    """A flow that shows how much is live whenever an operator runs.
-
-    When it runs, its ancestors have run, and neither it nor a descendant has. Of what ancestors
-    have allocated, that is live for sure which is kept, or which it or a descendant reads. More is
-    proven by a flow: bytes go from another allocation of an ancestor to its readers; from an
-    operator to those that it waits for, or to what it allocates itself; from there to the readers
-    of that; and they end in an allocation that is live for sure once it is made. Follow a byte of
-    it up to the first operator that has not run. What has run has waited for others that have, so
-    the byte stops in an allocation whose reader has not run, or goes on to its end: either way in
-    one that is live. No allocation carries more bytes than it has, so as many bytes are live as
-    flow.
+    """A flow that shows how much is live whenever an operator runs: see `bytes_at`.
 
     Parameters
     ----------
     operator
         The operator, in program order.
-    reads
-        Rows (allocation, reader, bytes): the flow from an allocation to one of its readers.
-    waits
-        Rows (after, before, bytes): the flow from an operator to one that it waits for.
-    ends
-        Rows (allocation, bytes): the flow that leaves in an allocation.
+    flow
+        The flow.
     """
 
     operator: int
-    reads: Rows
-    waits: Rows
-    ends: tuple[tuple[int, int], ...]
+    flow: Flow
     kind: ClassVar[str] = "cut"
 
     def bound(self, problem: OrderProblem) -> int:
@@ -69,63 +51,99 @@ class CutCertificate:
         PlanError
             If it is no flow of that kind. Linear in the size of the problem.
         """
-        if not 0 <= self.operator < len(problem):
-            raise PlanError("the certificate is not valid: there is no such operator")
-        before, after = _related(problem, self.operator)
-        later = {self.operator, *after}
-        sure = [held.kept or not later.isdisjoint(held.readers) for held in problem.allocations]
-        total = sum(
-            held.size for i, held in enumerate(problem.allocations)
-            if held.producer == self.operator or (sure[i] and held.producer in before)
-        )  # fmt: skip
-        return total + self._flow(problem, before, later, sure)
-
-    def _flow(
-        self, problem: OrderProblem, before: set[int], later: set[int], sure: list[bool]
-    ) -> int:
-        """Return the bytes of the flow, once it is shown to be one."""
-        through: dict[int, int] = defaultdict(int)  # allocation -> bytes
-        balance: dict[int, int] = defaultdict(int)  # free operator -> bytes that reach it
-        edges = {(int(one), int(two)) for one, two in problem.precedence}
-        for index, reader, amount in self.reads:
-            held = _allocation(problem, index)
-            _require(amount > 0 and reader in held.readers and not sure[index])
-            _require(reader not in before and reader not in later)
-            through[index] += amount
-            balance[reader] += amount
-        for one, other, amount in self.waits:
-            _require(amount > 0 and (other, one) in edges)
-            _require(not {one, other} & before and not {one, other} & later)
-            balance[one] -= amount
-            balance[other] += amount
-        for index, amount in self.ends:
-            _allocation(problem, index)
-            _require(amount > 0 and sure[index])
-            through[index] += amount
-        found = 0
-        for index, amount in through.items():
-            held = problem.allocations[index]
-            _require(amount <= held.size and held.producer not in later)
-            if held.producer in before:
-                _require(not sure[index])
-                found += amount
-            else:
-                balance[held.producer] -= amount
-        _require(not any(balance.values()))
-        return found
+        _known(problem, self.operator)
+        return bytes_at(problem, Precedence.of(problem), self.operator, self.flow)
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON data, without its format."""
-        return {
-            "kind": self.kind,
-            "operator": self.operator,
-            "reads": [list(row) for row in self.reads],
-            "waits": [list(row) for row in self.waits],
-            "ends": [list(row) for row in self.ends],
-        }
+        return {"kind": self.kind, "operator": self.operator, **self.flow.to_json()}
 
 
-OrderCertificate = KeptCertificate | CutCertificate
+@dataclass(frozen=True)
+class ProbeStep:
+    """One conclusion about all orders within a budget.
+
+    Parameters
+    ----------
+    operator
+        An operator that does not fit, as the flow shows,
+    other
+        if this one has run before it, or has not; ``None``: in any case.
+    ran
+        Whether it is supposed to have run. The conclusion is that ``operator`` runs before
+        ``other`` if so, else after it.
+    flow
+        A flow.
+    """
+
+    operator: int
+    other: int | None
+    ran: bool
+    flow: Flow
+
+    @property
+    def edge(self) -> tuple[int, int] | None:
+        """What is concluded, (before, after); ``None``: that there is no order."""
+        if self.other is None:
+            return None
+        return (self.operator, self.other) if self.ran else (self.other, self.operator)
+
+
+@dataclass(frozen=True)
+class ProbeCertificate:
+    """Conclusions, each from those before it, that contradict each other.
+
+    Suppose that there were an order within the budget. Each step says that an operator would not
+    fit if another one had run before it, or had not; so their order is certain, and is an edge
+    that the flows of later steps may go along. At last these edges form a cycle, or an operator
+    does not fit at all.
+
+    Parameters
+    ----------
+    budget
+        Bytes; more are live at some time in every order.
+    steps
+        The conclusions.
+    """
+
+    budget: int
+    steps: tuple[ProbeStep, ...]
+    kind: ClassVar[str] = "probe"
+
+    def bound(self, problem: OrderProblem) -> int:
+        """Return the lower bound in bytes that is proven for all orders of a problem.
+
+        Raises
+        ------
+        PlanError
+            If a step is not shown, or there is no contradiction. O(steps x size of the problem).
+        """
+        precedence = Precedence.of(problem)
+        for step in self.steps:
+            others = [step.other] if step.other is not None else []
+            _known(problem, step.operator, *others)
+            ran, waiting = (others, []) if step.ran else ([], others)
+            live = bytes_at(problem, precedence, step.operator, step.flow, ran, waiting)
+            if live <= self.budget:
+                raise PlanError("the certificate is not valid: an operator fits within the budget")
+            if step.edge is None:
+                return self.budget + 1
+            before, after = step.edge
+            if before == after or before in precedence.descendants(after):
+                return self.budget + 1
+            precedence.add(before, after)
+        raise PlanError("the certificate is not valid: its steps lead to no contradiction")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as JSON data, without its format."""
+        steps = [
+            {"operator": step.operator, "other": step.other, "ran": step.ran, **step.flow.to_json()}
+            for step in self.steps
+        ]
+        return {"kind": self.kind, "budget": self.budget, "steps": steps}
+
+
+OrderCertificate = KeptCertificate | CutCertificate | ProbeCertificate
 
 
 def check_order_certificate(problem: OrderProblem, certificate: object, claimed: int) -> int:
@@ -144,35 +162,9 @@ def check_order_certificate(problem: OrderProblem, certificate: object, claimed:
     return proven
 
 
-def _require(condition: bool) -> None:
-    if not condition:
-        raise PlanError("the certificate is not valid: what it lists is no flow")
-
-
-def _allocation(problem: OrderProblem, index: int) -> Any:  # noqa: ANN401
-    _require(0 <= index < len(problem.allocations))
-    return problem.allocations[index]
-
-
-def _related(problem: OrderProblem, operator: int) -> tuple[set[int], set[int]]:
-    """Return the ancestors and the descendants of an operator."""
-    before: dict[int, list[int]] = defaultdict(list)
-    after: dict[int, list[int]] = defaultdict(list)
-    for one, other in problem.precedence.tolist():
-        before[other].append(one)
-        after[one].append(other)
-    return _reached(before, operator), _reached(after, operator)
-
-
-def _reached(steps: Mapping[int, list[int]], start: int) -> set[int]:
-    found: set[int] = set()
-    stack = [start]
-    while stack:
-        for other in steps.get(stack.pop(), ()):
-            if other not in found:
-                found.add(other)
-                stack.append(other)
-    return found
+def _known(problem: OrderProblem, *operators: int) -> None:
+    if not all(0 <= operator < len(problem) for operator in operators):
+        raise PlanError("the certificate is not valid: there is no such operator")
 
 
 def order_certificate_from_json(data: object) -> OrderCertificate:
@@ -189,12 +181,27 @@ def order_certificate_from_json(data: object) -> OrderCertificate:
         if data["kind"] == KeptCertificate.kind:
             return KeptCertificate()
         if data["kind"] == CutCertificate.kind:
-            reads, waits = ((_rows(data[key], 3)) for key in ("reads", "waits"))
-            (operator,) = _rows([[data["operator"]]], 1)[0]
-            return CutCertificate(operator, reads, waits, _rows(data["ends"], 2))
+            return CutCertificate(_number(data["operator"]), _flow(data))
+        if data["kind"] == ProbeCertificate.kind:
+            return ProbeCertificate(_number(data["budget"]), tuple(map(_step, data["steps"])))
     except (KeyError, TypeError, ValueError):
         raise PlanError("the certificate is malformed") from None
     raise PlanError(f"unknown kind of certificate {data['kind']!r}")
+
+
+def _step(data: Any) -> ProbeStep:  # noqa: ANN401
+    if type(data["ran"]) is not bool:
+        raise PlanError("the certificate is malformed")
+    other = None if data["other"] is None else _number(data["other"])
+    return ProbeStep(_number(data["operator"]), other, data["ran"], _flow(data))
+
+
+def _flow(data: Any) -> Flow:  # noqa: ANN401
+    return Flow(_rows(data["reads"], 3), _rows(data["waits"], 3), _rows(data["ends"], 2))
+
+
+def _number(data: Any) -> int:  # noqa: ANN401
+    return int(_rows([[data]], 1)[0][0])
 
 
 def _rows(data: Any, width: int) -> Any:  # noqa: ANN401

@@ -37,7 +37,7 @@ class Proof(StrEnum):
     KEPT = "kept"
     """What stays to the end; certified."""
     PROBE = "probe"
-    """Operators that would each have to wait for the other; not certified."""
+    """Operators that would each have to wait for the other, by minimum cuts; certified."""
     SEARCH = "search"
     """An exhaustive search, with exact keys; not certified."""
     CP_SAT = "cp-sat"

@@ -18,7 +18,7 @@ from typing import Any
 
 Json = dict[str, Any]
 Steps = dict[int, list[int]]
-CERTIFIED = ("kept", "cut")
+CERTIFIED = ("kept", "cut", "probe")
 
 
 class Refuted(Exception):
@@ -88,8 +88,54 @@ def reached(steps: Steps, start: int) -> set[int]:
     return found
 
 
-def cut_bound(proof: Json, rows: list[list[Any]], pairs: set[tuple[int, int]], count: int) -> int:
+def related(pairs: set[tuple[int, int]], operator: int) -> tuple[set[int], set[int]]:
+    """Return what runs before an operator for sure, and what runs after it."""
+    behind: Steps = defaultdict(list)
+    ahead: Steps = defaultdict(list)
+    for one, other in pairs:
+        behind[other].append(one)
+        ahead[one].append(other)
+    return reached(behind, operator), reached(ahead, operator)
+
+
+def probe_bound(proof: Json, rows: list[list[Any]], pairs: set[tuple[int, int]], count: int) -> int:
+    """Return one byte more than the budget, once no order is shown to be within it.
+
+    Each step shows by a flow that an operator does not fit if another one has run before it, or
+    has not. So the opposite holds in every order within the budget, and later steps may use it;
+    at last there is a cycle, or an operator that does not fit at all.
+    """
+    (budget,) = integers([proof["budget"]], 1, "the budget")
+    pairs = set(pairs)
+    for step in proof["steps"]:
+        operator, other, ran = step["operator"], step["other"], step["ran"]
+        require(type(ran) is bool, "'ran' must be true or false", ValueError)
+        if other is None:
+            live = cut_bound(step, rows, pairs, count)
+            require(live > budget, "an operator fits within the budget")
+            return budget + 1
+        integers([operator, other], 2, "operators")
+        require(0 <= other < count and 0 <= operator < count, "no such operator")
+        before, after = related(pairs, other)
+        extra = ({other, *before}, set[int]()) if ran else (set[int](), {other, *after})
+        live = cut_bound(step, rows, pairs, count, extra)
+        require(live > budget, "an operator fits within the budget")
+        if operator == other or operator in (after if ran else before):  # the opposite holds
+            return budget + 1
+        pairs.add((operator, other) if ran else (other, operator))
+    raise Refuted("the steps of the certificate lead to no contradiction")
+
+
+def cut_bound(
+    proof: Json,
+    rows: list[list[Any]],
+    pairs: set[tuple[int, int]],
+    count: int,
+    extra: tuple[set[int], set[int]] = (set(), set()),
+) -> int:
     """Return the bytes that are live whenever one operator runs, by a flow.
+
+    ``extra`` is what is supposed to have run before it, and not to have run.
 
     What ran before has allocated some bytes that are live for sure. The flow shows that more is:
     each of its bytes starts in another allocation of what ran before, goes to a reader of that,
@@ -99,12 +145,9 @@ def cut_bound(proof: Json, rows: list[list[Any]], pairs: set[tuple[int, int]], c
     """
     operator = integers([proof["operator"]], 1, "operator")[0]
     require(0 <= operator < count, "no such operator")
-    behind: Steps = defaultdict(list)
-    ahead: Steps = defaultdict(list)
-    for one, other in pairs:
-        behind[other].append(one)
-        ahead[one].append(other)
-    before, later = reached(behind, operator), {operator, *reached(ahead, operator)}
+    before, after = related(pairs, operator)
+    before, later = before | extra[0], {operator} | after | extra[1]
+    require(before.isdisjoint(later), "an operator has run, and has not")
     sure = [kept or not later.isdisjoint(readers) for _, _, readers, kept in rows]
     total = sum(
         row[0] for row, stays in zip(rows, sure, strict=True)
@@ -163,7 +206,8 @@ def check(plan: Json) -> str:
     if proof["kind"] == "kept":
         proven = sum(size for size, _, _, kept in rows if kept)
     else:
-        proven = cut_bound(proof, rows, pairs, count)
+        prove = cut_bound if proof["kind"] == "cut" else probe_bound
+        proven = prove(proof, rows, pairs, count)
     require(proven >= bound, f"the certificate proves {proven}, {bound} is claimed")
     return f"valid: peak {cost}, certified bound {proven}"
 

@@ -14,19 +14,15 @@ from memonger.graph.operator_dag import OperatorDag
 from memonger.graph.order_reduction import reduce_operators
 from memonger.heuristics.list_schedules import list_schedule
 from memonger.heuristics.order_table import SCHEDULES
-from memonger.order_certificate import (
-    CutCertificate,
-    KeptCertificate,
-    OrderCertificate,
-    check_order_certificate,
-)
+from memonger.order_certificate import KeptCertificate, check_order_certificate
 from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
 from memonger.registry import ORDER, OrderAlgorithm, OrderOutcome, OrderRun, Progress, ignore
 from memonger.result import OrderResult, Proof, Status
 from memonger.solver.background import Background
-from memonger.solver.least_memory import least_load
 from memonger.solver.order_bounds import CutBound
+from memonger.solver.order_certify import certificate_of
+from memonger.solver.order_contradiction import contradict
 from memonger.solver.order_incumbent import OrderIncumbent
 from memonger.solver.order_search import search_between
 from memonger.stop import Deadline
@@ -131,11 +127,15 @@ def _optimal(problem: OrderProblem, run: OrderRun) -> OrderOutcome:
         run.deadline.stop()
         work.wait()
     work.result()  # raises what the search has raised, if anything
+    certificate = certificate_of(incumbent)
+    proof = incumbent.proof
+    if proof is Proof.PROBE and certificate is None:  # too long to be written down
+        proof = Proof.SEARCH
     return OrderOutcome(
         incumbent.plan,
         incumbent.bound,
-        incumbent.proof,
-        _certificate(incumbent),
+        proof,
+        certificate,
         incumbent.source,
         time.monotonic() - searched,
     )
@@ -153,29 +153,7 @@ def _close(incumbent: OrderIncumbent) -> None:
         incumbent.offer(list_schedule(dag, key, reverse=reverse), name)
         cuts.improve()
     search_between(incumbent, run.seed)
-
-
-def _certificate(incumbent: OrderIncumbent) -> OrderCertificate | None:
-    """Return the certificate of a bound, in terms of the operators as they were given."""
-    if incumbent.proof is Proof.KEPT:
-        return KeptCertificate()
-    if incumbent.operator is None:
-        return None
-    # The operators that stand for a group run right after its first, and allocate nothing.
-    operator = int(
-        incumbent.reduction.members.items[incumbent.reduction.members.first[incumbent.operator]]
-    )
-    dag = OperatorDag.of(incumbent.problem)
-    numbers = np.flatnonzero(incumbent.problem.sizes > 0)
-    found = least_load(dag, operator)
-    reads, ends = found.readers.copy(), found.ends.copy()
-    reads[:, 0], ends[:, 0] = numbers[reads[:, 0]], numbers[ends[:, 0]]
-    return CutCertificate(
-        operator,
-        tuple(map(tuple, reads.tolist())),
-        tuple(map(tuple, found.waits.tolist())),
-        tuple(map(tuple, ends.tolist())),
-    )
+    contradict(incumbent)
 
 
 ORDER.add(

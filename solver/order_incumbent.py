@@ -13,6 +13,7 @@ from memonger.plan import OrderPlan
 from memonger.problem import IntArray
 from memonger.registry import OrderRun, Progress
 from memonger.result import Proof
+from memonger.solver.order_probing import Conclusion
 
 
 class OrderIncumbent:
@@ -48,6 +49,7 @@ class OrderIncumbent:
         self.bound = 0
         self.proof = Proof.KEPT
         self.operator: int | None = None  # of the smaller problem, which the cut bound is of
+        self.trail: list[Conclusion] = []  # of all orders below the best peak
         self.least_loads = np.full(self.dag.count, np.iinfo(np.int64).max)
 
     @property

@@ -8,8 +8,9 @@ The edges make the search smaller; where they form a cycle, no order is within t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,29 @@ from memonger.solver.least_memory import least_memory
 from memonger.stop import Deadline
 
 Edge = tuple[int, int]
+
+
+class Conclusion(NamedTuple):
+    """Something that holds in every order within a budget.
+
+    Parameters
+    ----------
+    operator
+        An operator that does not fit
+    other
+        if this one has run before it, or has not; -1: in any case.
+    ran
+        Whether it is supposed to have run.
+    """
+
+    operator: int
+    other: int
+    ran: bool
+
+    @property
+    def edge(self) -> Edge:
+        """Which of the two runs before which."""
+        return (self.operator, self.other) if self.ran else (self.other, self.operator)
 
 
 @dataclass
@@ -35,8 +59,8 @@ class Effort:
 
 def probe(
     dag: OperatorDag, budget: int, operators: Iterable[int], effort: Effort, deadline: Deadline
-) -> list[Edge] | None:
-    """Return pairs (before, after) that every order within a budget keeps to.
+) -> list[Conclusion]:
+    """Return what holds in every order within a budget.
 
     Parameters
     ----------
@@ -51,10 +75,10 @@ def probe(
 
     Returns
     -------
-    list of pairs, or None
-        ``None``: no order is within the budget.
+    list of Conclusion
+        If the last one is that an operator does not fit at all, no order is within the budget.
     """
-    found: list[Edge] = []
+    found: list[Conclusion] = []
     for v in operators:
         outside = dag.descendants(v)
         outside[v] = True
@@ -64,7 +88,7 @@ def probe(
             return found
         least = least_memory(dag, inside, outside)
         if least.bytes > room:
-            return None
+            return [*found, Conclusion(v, -1, ran=True)]
         asked = _Asked(dag, v, room, inside, outside, least.done)
         found += asked.before(effort, deadline)
         found += asked.after(effort, deadline)
@@ -101,9 +125,9 @@ class _Asked:
         self.may_precede = done.copy()
         self.may_follow = ~done
 
-    def before(self, effort: Effort, deadline: Deadline) -> list[Edge]:
-        """Return (v, x) for every x that cannot run before v, but follows none of these."""
-        found: list[Edge] = []
+    def before(self, effort: Effort, deadline: Deadline) -> list[Conclusion]:
+        """Find every x that cannot run before v, but follows none of these."""
+        found: list[Conclusion] = []
         settled = np.zeros(self.dag.count, dtype=np.bool_)
         for x in self.free:
             if self.may_precede[x] or settled[x]:
@@ -117,13 +141,13 @@ class _Asked:
                 self.may_precede |= least.done
                 self.may_follow |= ~least.done
             else:
-                found.append((self.v, x))
+                found.append(Conclusion(self.v, x, ran=True))
                 settled |= self.dag.descendants(x)
         return found
 
-    def after(self, effort: Effort, deadline: Deadline) -> list[Edge]:
-        """Return (x, v) for every x that cannot run after v, but precedes none of these."""
-        found: list[Edge] = []
+    def after(self, effort: Effort, deadline: Deadline) -> list[Conclusion]:
+        """Find every x that cannot run after v, but precedes none of these."""
+        found: list[Conclusion] = []
         settled = np.zeros(self.dag.count, dtype=np.bool_)
         for x in reversed(self.free):
             if self.may_follow[x] or settled[x]:
@@ -136,12 +160,12 @@ class _Asked:
             if least.bytes <= self.room:
                 self.may_follow |= ~least.done
             else:
-                found.append((x, self.v))
+                found.append(Conclusion(self.v, x, ran=False))
                 settled |= self.dag.ancestors(x)
         return found
 
 
-def with_edges(dag: OperatorDag, edges: list[Edge]) -> OperatorDag | None:
+def with_edges(dag: OperatorDag, edges: Sequence[Edge]) -> OperatorDag | None:
     """Return the operators with more edges, numbered as before; ``None`` if there is a cycle."""
     pairs = np.concatenate([dag.edges, np.array(edges, dtype=np.int64).reshape(-1, 2)])
     stronger = replace(dag, edges=np.unique(pairs, axis=0))

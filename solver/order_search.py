@@ -12,6 +12,7 @@ import numpy.typing as npt
 from memonger.graph.operator_dag import OperatorDag
 from memonger.problem import IntArray
 from memonger.result import Proof
+from memonger.solver.order_contradiction import probed
 from memonger.solver.order_incumbent import OrderIncumbent
 from memonger.solver.order_kernel import (
     BY_CHANCE,
@@ -24,7 +25,7 @@ from memonger.solver.order_kernel import (
     UNKNOWN,
     search,
 )
-from memonger.solver.order_probing import Effort, probe, with_edges
+from memonger.solver.order_probing import Effort
 from memonger.solver.order_state import LENGTH, first_state, operators_of
 from memonger.stop import Deadline
 
@@ -68,15 +69,10 @@ class Searcher:
         Whether orders are made from their end.
     seed
         Of `BY_CHANCE`.
-    probed
-        Whether there are edges that only orders within a budget keep to.
     """
 
-    def __init__(
-        self, dag: OperatorDag, *, reverse: bool, seed: int = 0, probed: bool = False
-    ) -> None:
+    def __init__(self, dag: OperatorDag, *, reverse: bool, seed: int = 0) -> None:
         self.dag = dag
-        self.proof = Proof.PROBE if probed else Proof.SEARCH
         self.reverse = reverse
         self.ops = operators_of(dag, reverse=reverse)
         self.chances = np.random.default_rng(seed).uniform(0.5, 1.5, dag.count)
@@ -103,37 +99,22 @@ def search_between(incumbent: OrderIncumbent, seed: int) -> None:
     that all orders below the best peak keep to.
     """
     limit = FIRST_LIMIT
-    dag, probed = incumbent.dag, False
+    dag = incumbent.dag
     with stopping(incumbent.run.deadline) as stop:
         while not (incumbent.closed or incumbent.run.deadline.expired):
             for reverse in (True, False):
-                side = Searcher(dag, reverse=reverse, seed=seed, probed=probed)
+                side = Searcher(dag, reverse=reverse, seed=seed)
                 _descend(incumbent, side, limit, stop)
                 _raise(incumbent, side, limit, stop)
                 _halve(incumbent, side, limit, stop)
             if not (incumbent.closed or stop[0]):
-                stronger = _probed(incumbent, dag, limit)
-                probed = probed or stronger is not dag
+                # Probing takes about as long as a few states of a search do.
+                stronger = probed(incumbent, dag, Effort(PROBING * limit))
                 if stronger is None:
                     incumbent.prove(incumbent.peak, Proof.PROBE)
                     return
                 dag = stronger
             limit *= GROWTH
-
-
-def _probed(incumbent: OrderIncumbent, dag: OperatorDag, limit: int) -> OperatorDag | None:
-    """Return the operators with the edges of all orders below the best peak; None: no such order.
-
-    Operators whose load is large in all known orders come first; ``limit`` is how many states a
-    search of the round enters, and probing takes about as long as a few of those.
-    """
-    operators = np.argsort(-incumbent.least_loads, kind="stable").tolist()
-    budget = incumbent.peak - incumbent.unit
-    effort = Effort(PROBING * limit)
-    edges = probe(dag, budget, operators, effort, incumbent.run.deadline)
-    if edges is None:
-        return None
-    return with_edges(dag, edges) if edges else dag
 
 
 def _descend(incumbent: OrderIncumbent, side: Searcher, limit: int, stop: Flag) -> None:
@@ -168,7 +149,7 @@ def _try(
     elif outcome == INFEASIBLE:
         # No load between the budget and the least that was refused occurred: with any budget
         # below that one the search would have gone the same way.
-        incumbent.prove(min(least, incumbent.peak), side.proof)
+        incumbent.prove(min(least, incumbent.peak), Proof.SEARCH)
     else:
         assert outcome == UNKNOWN
     return outcome

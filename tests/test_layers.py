@@ -14,6 +14,7 @@ LAYERS = (
     (
         "problem",
         "order_problem",
+        "order_flow",
         "order_certificate",
         "gaps",
         "plan",
@@ -212,6 +213,7 @@ def test_asserts_are_for_types_only():
         "verify",
         "problem",
         "order_problem",
+        "order_flow",
         "order_certificate",
         "vector_time",
         "plan",

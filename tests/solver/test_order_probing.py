@@ -8,6 +8,7 @@ import pytest
 
 from memonger.graph.operator_dag import OperatorDag
 from memonger.instances.order_families import layered
+from memonger.order_certificate import ProbeCertificate
 from memonger.result import Proof
 from memonger.solver.order import solve_order
 from memonger.solver.order_probing import Effort, probe, with_edges
@@ -34,10 +35,11 @@ def test_every_order_within_the_budget_keeps_to_the_edges(seed):
     rng = random.Random(seed)
     problem = random_order_problem(rng, 6)
     budget = least_peak(problem) + rng.choice([0, 0, 1, 5])
-    edges = probe(OperatorDag.of(problem), budget, range(6), Effort(10**9), NO_LIMIT)
-    assert edges is not None
+    found = probe(OperatorDag.of(problem), budget, range(6), Effort(10**9), NO_LIMIT)
     for order in orders_within(problem, budget):
-        for before, after in edges:
+        for before, after in (conclusion.edge for conclusion in found):
+            assert before >= 0
+            assert after >= 0
             assert order.index(before) < order.index(after)
 
 
@@ -46,23 +48,23 @@ def test_the_optimum_survives_and_less_is_refuted(seed):
     problem = layered(10, 6, seed)
     dag, best = OperatorDag.of(problem), least_peak(problem)
     kept = probe(dag, best, range(10), Effort(10**9), NO_LIMIT)
-    assert kept is not None
-    stronger = with_edges(dag, kept)
+    stronger = with_edges(dag, [conclusion.edge for conclusion in kept])
     assert stronger is not None
     for reverse in (False, True):
-        searcher = Searcher(stronger, reverse=reverse, probed=True)
+        searcher = Searcher(stronger, reverse=reverse)
         assert searcher.run(best, 1, 10**6, GO_ON)[0] == 1
-    edges = probe(dag, best - 1, range(10), Effort(10**9), NO_LIMIT)
-    refuted = edges is None or (stronger := with_edges(dag, edges)) is None
-    if not refuted:
-        assert stronger is not None
+    found = probe(dag, best - 1, range(10), Effort(10**9), NO_LIMIT)
+    if found and found[-1].other < 0:
+        return
+    stronger = with_edges(dag, [conclusion.edge for conclusion in found])
+    if stronger is not None:
         assert Searcher(stronger, reverse=True).run(best - 1, 1, 10**6, GO_ON)[0] == 0
 
 
 def test_probing_proves_what_cuts_do_not():
     result = solve_order(layered(300, 30, 1))
     assert result.proof is Proof.PROBE
-    assert result.certificate is None
+    assert isinstance(result.certificate, ProbeCertificate)
     assert result.objective == result.bound == 1012
 
 
@@ -70,7 +72,7 @@ def test_without_effort_nothing_is_claimed():
     dag = OperatorDag.of(layered(30, 9, 2))
     assert probe(dag, 1, range(30), Effort(0), NO_LIMIT) == []
     assert probe(dag, 1, range(30), Effort(10**9), Deadline(0)) == []
-    assert probe(dag, 1, range(30), Effort(10**9), NO_LIMIT) is None
+    assert probe(dag, 1, range(30), Effort(10**9), NO_LIMIT)[-1].other == -1
 
 
 def test_a_cycle_is_noticed():
