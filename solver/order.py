@@ -12,7 +12,6 @@ import numpy as np
 from memonger.errors import PlanError
 from memonger.graph.operator_dag import OperatorDag
 from memonger.graph.order_reduction import reduce_operators
-from memonger.heuristics.list_schedules import list_schedule
 from memonger.heuristics.order_table import SCHEDULES
 from memonger.order_certificate import KeptCertificate, check_order_certificate
 from memonger.order_problem import OrderProblem
@@ -147,10 +146,10 @@ def _close(incumbent: OrderIncumbent) -> None:
     cuts = CutBound(incumbent)
     incumbent.offer(np.arange(dag.count), "program")
     cuts.improve()
-    for name, key, reverse in SCHEDULES:
+    for name, _, rule in SCHEDULES:
         if incumbent.closed or run.deadline.expired:
             break
-        incumbent.offer(list_schedule(dag, key, reverse=reverse), name)
+        incumbent.offer(rule(dag), name)
         cuts.improve()
     search_between(incumbent, run.seed)
     contradict(incumbent)

@@ -16,7 +16,6 @@ from memonger.forms import FORMS
 from memonger.graph.operator_dag import OperatorDag
 from memonger.graph.order_reduction import reduce_operators
 from memonger.graph.profile import peak
-from memonger.heuristics.list_schedules import list_schedule
 from memonger.heuristics.order_table import SCHEDULES
 from memonger.order_problem import OrderProblem
 from memonger.plan import OrderPlan
@@ -114,17 +113,17 @@ def _orders(
     """Yield more orders whose peak is the lowest known."""
     reduction = reduce_operators(OperatorDag.of(problem))
     least = lowest.cost(problem)
-    for name, key, reverse in SCHEDULES:
+    for name, _, rule in SCHEDULES:
         if deadline.expired:
             return
-        order = reduction.expand(list_schedule(reduction.dag, key, reverse=reverse))
+        order = reduction.expand(rule(reduction.dag))
         if problem.peak(order) <= least:
             yield name, tuple(order)
     with stopping(deadline) as stop:
         for reverse in (True, False):
             searcher = Searcher(reduction.dag, reverse=reverse, seed=seed)
-            for rule in KEYS:
-                outcome, found, _ = searcher.run(least, rule, NODES, stop)
+            for key in KEYS:
+                outcome, found, _ = searcher.run(least, key, NODES, stop)
                 if outcome == FOUND and found is not None:
                     yield "search", tuple(reduction.expand(found))
 
