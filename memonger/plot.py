@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from memonger.errors import MissingExtraError
 from memonger.graph.profile import load
-from memonger.plan import ArenaPlan, SharingPlan
+from memonger.order_problem import OrderProblem
+from memonger.plan import ArenaPlan, OrderPlan, SharingPlan
 from memonger.problem import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str = "png") -> bytes:
@@ -34,16 +40,9 @@ def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str
     MissingExtraError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.collections import PolyCollection
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, MultipleLocator
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot") from None
-    figure = Figure(figsize=(11, 6.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    figure, axes = _axes()
+    from matplotlib.collections import PolyCollection
+
     bottoms, lines, total = _layout(problem, plan)
     owners, corners = _rectangles(problem, bottoms, plan)
     colors = [f"C{owner % 10}" for owner in owners]
@@ -65,14 +64,73 @@ def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str
         axes.legend(loc="upper right")
     axes.set_xlim(0, max(1, int(problem.ends.max(initial=1))))
     axes.set_ylim(0, max(1, total) * 1.02)
+    _label_bytes(axes, total)
+    where = f" in {plan.num_shared}" if isinstance(plan, SharingPlan) else ""
+    title = problem.name or "plan"
+    axes.set_title(f"{title}: {len(problem)} buffers{where}, {total:,} bytes")
+    return _image(figure, image_format)
+
+
+def draw_order(problem: OrderProblem, plan: OrderPlan, image_format: str = "png") -> bytes:
+    """Return a picture of an order: the bytes that are live at each step, beside program order.
+
+    Parameters
+    ----------
+    problem, plan
+        What is to be drawn.
+    image_format
+        ``png`` or ``svg``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure, axes = _axes()
+    peak = 0
+    for order, color, label in (
+        (range(len(problem)), "0.6", "program order"),
+        (plan.order, "black", "this order"),
+    ):
+        loads = problem.loads(order)
+        highest = int(loads.max(initial=0))
+        peak = max(peak, highest)
+        axes.step(
+            range(len(loads) + 1), [*loads.tolist(), 0], where="post", color=color,
+            linewidth=1.2, label=f"{label}: peak {highest:,}",
+        )  # fmt: skip
+        axes.axhline(highest, color=color, linewidth=0.5, linestyle="dashed")
+    axes.legend(loc="best")
+    axes.set_xlim(0, max(1, len(problem)))
+    axes.set_ylim(0, max(1, peak) * 1.02)
+    _label_bytes(axes, peak)
+    axes.set_title(f"{problem.name or 'order'}: {len(problem)} operators")
+    return _image(figure, image_format)
+
+
+def _axes() -> tuple[Figure, Axes]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot") from None
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _label_bytes(axes: Axes, total: int) -> None:
+    """Name the axes: operators to the right, powers of two of bytes upwards."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
+
     step = 2 ** max(0, math.ceil(math.log2(max(1, total) / 8)))
     axes.yaxis.set_major_locator(MultipleLocator(step))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     axes.set_xlabel("operator")
     axes.set_ylabel("bytes")
-    where = f" in {plan.num_shared}" if isinstance(plan, SharingPlan) else ""
-    title = problem.name or "plan"
-    axes.set_title(f"{title}: {len(problem)} buffers{where}, {total:,} bytes")
+
+
+def _image(figure: Figure, image_format: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if image_format == "svg" else None
     figure.savefig(buffer, format=image_format, dpi=120, metadata=metadata)

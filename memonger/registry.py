@@ -133,6 +133,11 @@ A = TypeVar("A", bound=_Named)
 class RegistryOf(Generic[A]):
     """Algorithms by name; names are unique.
 
+    Parameters
+    ----------
+    what
+        What they are called in errors.
+
     Examples
     --------
     >>> registry = RegistryOf()
@@ -142,7 +147,8 @@ class RegistryOf(Generic[A]):
     ['nothing']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "algorithm") -> None:
+        self._what = what
         self._algorithms: dict[str, A] = {}
 
     def add(self, algorithm: A) -> A:
@@ -155,7 +161,7 @@ class RegistryOf(Generic[A]):
     def get(self, name: str) -> A:
         """Return an algorithm; ``InputError`` lists the names where there is none of that name."""
         if name not in self._algorithms:
-            raise InputError(f"unknown algorithm {name!r}; known: {', '.join(self.names())}")
+            raise InputError(f"unknown {self._what} {name!r}; known: {', '.join(self.names())}")
         return self._algorithms[name]
 
     def names(self) -> list[str]:
@@ -184,5 +190,5 @@ SHARING = Registry()
 ARENA = ArenaRegistry()
 """Algorithms for the arena form."""
 
-ORDER = OrderRegistry()
+ORDER = OrderRegistry("order")
 """Algorithms for the order form."""

@@ -84,7 +84,10 @@ def layer(name):
 
 
 def imports(tree, *, inside_functions=True):
-    """Yield the modules that a tree imports, also those behind ``from x import y``."""
+    """Yield the modules that a tree imports, also those behind ``from x import y``.
+
+    Without those inside functions, neither those for types only: what importing it loads.
+    """
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -96,7 +99,9 @@ def imports(tree, *, inside_functions=True):
             for alias in node.names:
                 if f"{node.module}.{alias.name}".removeprefix("memonger.") in MODULES:
                     yield f"{node.module}.{alias.name}"
-        if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if inside_functions or not (function or for_types):
             stack.extend(ast.iter_child_nodes(node))
 
 

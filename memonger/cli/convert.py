@@ -17,6 +17,7 @@ from memonger.errors import InputError
 from memonger.instances.c_header import plan_to_header
 from memonger.instances.loading import load_plan, read_json
 from memonger.instances.minimalloc_csv import plan_to_csv, problem_to_csv
+from memonger.instances.order_json import FORM as ORDER_FORM
 from memonger.instances.perfetto import plan_to_trace
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile
@@ -149,6 +150,11 @@ def _plan_in(file: str) -> PlanFile | None:
         return None
     data = read_json(file)
     is_plan = isinstance(data, dict) and data.get("format") == PLAN_FORMAT
+    if is_plan and data.get("form") == ORDER_FORM:
+        raise InputError(
+            f"{file}: an order places no buffers; for a plan in the best order: "
+            "memonger solve GRAPH --order optimal --form arena -o PLAN.json"
+        )
     return load_plan(file) if is_plan else None
 
 

@@ -10,8 +10,11 @@ import typer
 from memonger.cli import options
 from memonger.cli.console import out, print_json, table
 from memonger.cli.memory import report_memory
+from memonger.cli.order import describe_order
 from memonger.errors import InputError
+from memonger.instances.loading import load_form
 from memonger.instances.nets import NETS, build
+from memonger.instances.order_json import FORM as ORDER_FORM
 from memonger.problem import Problem
 
 # What an algorithm may be able to do, and how the list of algorithms says it.
@@ -61,6 +64,8 @@ def info(
         return _list_algorithms(json_output=json_output)
     if file is None:
         raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
+    if file.endswith((".json", ".json.gz")) and load_form(file) == ORDER_FORM:
+        return describe_order(file, json_output=json_output)
     loaded, known = options.read_net(file, shapes, sizes)
     if memory:
         if isinstance(loaded, Problem):

@@ -205,3 +205,32 @@ def _print(file: str, problem: OrderProblem, result: OrderResult) -> None:
     rows.add_row("lower bound, any order", f"{result.bound:,}", share(result.bound))
     out.print(rows)
     out.print(f"{verdict(result)}; {result.seconds:.2f} s")
+
+
+def describe_order(file: str, *, json_output: bool) -> int:
+    """Describe a plan of the form order, without checking it."""
+    claimed = load_order_plan(file)
+    problem = claimed.problem
+    data = {
+        "instance": file,
+        "form": "order",
+        "operators": len(problem),
+        "allocations": len(problem.allocations),
+        "program_order": problem.peak(range(len(problem))),
+        "objective": claimed.objective,
+        "bound": claimed.bound,
+        "status": claimed.status,
+        "proof": claimed.proof,
+    }
+    if json_output:
+        print_json(data)
+        return 0
+    rows = table(file, "", "")
+    rows.show_header = False
+    for key, value in list(data.items())[2:]:
+        text = f"{value:,}" if isinstance(value, int) else str(value or "none")
+        rows.add_row(
+            {"program_order": "peak in program order", "objective": "peak"}.get(key, key), text
+        )
+    out.print(rows)
+    return 0

@@ -102,7 +102,7 @@ def test_a_net_is_put_in_order(capsys, tmp_path):
     [
         (["--capacity", "9"], "--capacity is not for --form order"),
         (["--unpin"], "--unpin is not for --form order"),
-        (["--algorithm", "dp"], "unknown algorithm 'dp'; known: program"),
+        (["--algorithm", "dp"], "unknown order 'dp'; known: program"),
         (["--sizes", "x.json"], "are for nets"),
         (["-o", "/nowhere/x.json"], "there is no directory"),
     ],
@@ -174,6 +174,22 @@ def test_a_plan_for_other_operators_is_refused(graph, tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert run(["solve", "mlp", "--form", "order", "--hint", str(plan)]) == 2
     assert "no order for this problem" in capsys.readouterr().err
+
+
+def test_a_plan_is_described_and_drawn(graph, tmp_path, capsys):
+    plan, picture = tmp_path / "order.json", tmp_path / "order.svg"
+    assert run(["solve", graph, "--form", "order", "-o", str(plan), "-q"]) == 0
+    capsys.readouterr()
+    assert run(["info", str(plan), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["operators"], found["program_order"], found["objective"]) == (6, 181, 92)
+    assert run(["info", str(plan)]) == 0
+    assert "peak in program order" in capsys.readouterr().out
+    pytest.importorskip("matplotlib")
+    assert run(["show", str(plan), "-o", str(picture), "-q"]) == 0
+    assert "<svg" in picture.read_text()
+    assert run(["convert", str(plan), str(tmp_path / "order.csv")]) == 2
+    assert "an order places no buffers" in capsys.readouterr().err
 
 
 def test_plan_files_round_trip_and_both_checkers_agree(checker, tmp_path):
