@@ -44,7 +44,17 @@ ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
 }
-INSIDE_FUNCTIONS_ONLY = {"matplotlib", "onnx", "tflite", "torch", "optuna", "dask", "bokeh"}
+INSIDE_FUNCTIONS_ONLY = {
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "flatbuffers",
+    "tflite",
+    "torch",
+    "optuna",
+    "dask",
+    "bokeh",
+}
 
 
 def modules():
@@ -95,8 +105,15 @@ def imports(tree, *, inside_functions=True):
             for alias in node.names:
                 if f"{node.module}.{alias.name}".removeprefix("memonger.") in MODULES:
                     yield f"{node.module}.{alias.name}"
-        if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if inside_functions or not _runs_later(node):
             stack.extend(ast.iter_child_nodes(node))
+
+
+def _runs_later(node):
+    """Return whether an import of the module does not run this: functions, and what is for types."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def own(name):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.console import out, print_json, table
 from memonger.cli.memory import report_memory
 from memonger.errors import InputError
@@ -25,12 +25,15 @@ _ABILITIES = {
 
 def info(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="A net, graph, problem or plan.")
+        str | None, typer.Argument(metavar="FILE", help="A net, graph, model, problem or plan.")
     ] = None,
     shapes: options.Shapes = None,
     sizes: options.Sizes = None,
     static: options.Static = None,
     alignment: options.Alignment = 1,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     memory: Annotated[
         bool,
         typer.Option(
@@ -61,7 +64,8 @@ def info(
         return _list_algorithms(json_output=json_output)
     if file is None:
         raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
-    loaded, known = options.read_net(file, shapes, sizes)
+    how = reading.Reading(None, format, dim, subgraph)
+    loaded, known = reading.read_net(file, shapes, sizes, how)
     if memory:
         if isinstance(loaded, Problem):
             raise InputError(f"{file}: --memory is for nets; this is a problem")
@@ -71,7 +75,7 @@ def info(
             return report_memory(file, loaded, known, json_output=json_output)
     data: dict[str, Any] = {"instance": file}
     if isinstance(loaded, Problem):
-        problem = options.problem_of(file, shapes, sizes, static, alignment)
+        problem = reading.problem_of(file, shapes, sizes, static, alignment, how)
     else:
         from memonger.analysis import analyse_net
 
