@@ -110,7 +110,7 @@ def imports(tree, *, inside_functions=True):
 
 
 def _runs_later(node):
-    """Return whether an import of the module does not run this: functions, and what is for types."""
+    """Return whether importing the module does not run this: a function, or what is for types."""
     if isinstance(node, ast.If):
         return ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

@@ -19,6 +19,7 @@ PUBLIC = [
     "Result",
     "SharingPlan",
     "Status",
+    "load",
     "load_net",
     "optimal_order",
     "optimize",
