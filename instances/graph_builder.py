@@ -58,7 +58,7 @@ class GraphBuilder:
     _taken: set[str] = field(default_factory=set)
 
     def tensor(
-        self, name: str, size: int, kind: str, *, dtype: str = "", shape: Sequence[int] = ()
+        self, name: str, size: int, kind: str, *, dtype: str = "", shape: Sequence[int | str] = ()
     ) -> int:
         """Add a tensor and return its number; a name that is taken gets a number, too.
 

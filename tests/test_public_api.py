@@ -19,6 +19,7 @@ PUBLIC = [
     "Result",
     "SharingPlan",
     "Status",
+    "from_torch",
     "load",
     "load_net",
     "optimal_order",
