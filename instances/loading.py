@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from memonger.errors import InputError, ProblemError
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
@@ -24,43 +25,89 @@ from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile, plan_from_json
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
 from memonger.instances.problem_json import problem_from_json
-from memonger.net.io import parse_json, parse_net, read_bytes
+from memonger.net.io import bounded, max_bytes, parse_json, parse_net, read_bytes
 from memonger.net.netdef_pb2 import NetDef
 from memonger.order_problem import OrderProblem
 from memonger.plan import ArenaPlan
 from memonger.problem import Problem
 
 Loaded = NetDef | BuiltNet | Problem
+FileFormat = Literal["json", "csv", "onnx", "tflite", "netdef"]
+FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 
 _JSON_READERS: dict[str, Callable[[object, str], Problem]] = {
     PROBLEM_FORMAT: problem_from_json,
     GRAPH_FORMAT: problem_from_graph,
     PLAN_FORMAT: lambda data, source: plan_from_json(data, source).problem,
 }
+_ENDINGS: dict[str, FileFormat] = {
+    ".json": "json",
+    ".json.gz": "json",
+    ".csv": "csv",
+    ".onnx": "onnx",
+    ".tflite": "tflite",
+}
 
 
-def load(path: str | os.PathLike[str], planned: Planned | None = None) -> Loaded:
+def format_of(path: str | os.PathLike[str], given: str | None = None) -> FileFormat:
+    """Return the format of a file: the one given, or that of its ending; NetDef by default.
+
+    Raises
+    ------
+    InputError
+        If the format given is unknown.
+    """
+    name = os.fspath(path)
+    if given is not None:
+        found = next((known for known in FORMATS if known == given), None)
+        if found is None:
+            raise InputError(f"{name}: unknown format {given!r}; known: {', '.join(FORMATS)}")
+        return found
+    return next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), "netdef")
+
+
+def load(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    planned: Planned | None = None,
+    dims: Mapping[str, int] | None = None,
+    subgraph: int = 0,
+) -> Loaded:
     """Read a net or a problem.
 
     Parameters
     ----------
     path
-        The name of a built-in net, or a file: ``.json`` or ``.json.gz`` (problem, graph, or plan:
-        then its problem), ``.csv`` (MiniMalloc), any other a NetDef, binary or text.
+        The name of a built-in net, or a file.
+    format
+        ``json`` (problem, graph, or plan: then its problem), ``csv`` (MiniMalloc), ``onnx``,
+        ``tflite``, ``netdef`` (binary or text). By default as the name ends: ``.json``,
+        ``.json.gz``, ``.csv``, ``.onnx``, ``.tflite``; any other is a NetDef.
     planned
         For graphs: what is planned, see `problem_from_graph`.
+    dims
+        For ONNX: values of symbolic dimensions, see `graph_from_onnx`.
+    subgraph
+        For ONNX and TFLite: which of the graphs in the file; 0 is the main one.
 
     Returns
     -------
     NetDef or BuiltNet or Problem
-        A built-in net comes with the types of its external inputs.
+        A built-in net comes with the types of its external inputs. ONNX and TFLite models are
+        read as graphs, and come as the problem of their live ranges.
 
     Raises
     ------
     InputError
-        If there is no such file or net, or the file cannot be used; one line, names the file.
+        If there is no such file or net, or the file cannot be used; one line, names the file. Files
+        of more than 2 GiB are refused unless the variable ``MEMONGER_MAX_BYTES`` says otherwise.
+    MissingExtraError
+        If what reads the format is not installed.
     """
     name = os.fspath(path)
+    kind = format_of(name, format)
+    _check_options(name, kind, dims, subgraph)
     try:
         exists = Path(name).exists()
     except (OSError, ValueError) as error:
@@ -70,31 +117,58 @@ def load(path: str | os.PathLike[str], planned: Planned | None = None) -> Loaded
     if not exists and not Path(name).suffix and os.sep not in name:
         known = ", ".join(NETS)
         raise InputError(f"{name}: no such file, and no built-in net of that name ({known})")
-    if name.endswith((".json", ".json.gz")):
-        data = read_json(name)
-        kind = data.get("format") if isinstance(data, dict) else None
-        if not isinstance(kind, str) or kind not in _JSON_READERS:
-            raise ProblemError(
-                f"{name}: unknown format {kind!r}; known: {', '.join(_JSON_READERS)}"
-            )
-        if kind == GRAPH_FORMAT:
-            return problem_from_graph(data, name, planned)
-        return _JSON_READERS[kind](data, name)
-    if name.endswith(".csv"):
+    if kind == "netdef":
+        return parse_net(read_bytes(name), name)
+    if kind == "csv":
         return problem_from_csv(_read_text(name), name)
-    return parse_net(read_bytes(name), name)
+    data = _read_graph(name, kind, dims, subgraph)
+    what = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(what, str) or what not in _JSON_READERS:
+        raise ProblemError(f"{name}: unknown format {what!r}; known: {', '.join(_JSON_READERS)}")
+    if what == GRAPH_FORMAT:
+        return problem_from_graph(data, name, planned)
+    return _JSON_READERS[what](data, name)
+
+
+def _read_graph(
+    name: str, kind: FileFormat, dims: Mapping[str, int] | None, subgraph: int
+) -> object:
+    """Return the data of a JSON file, or the graph of a model."""
+    if kind == "onnx":
+        from memonger.instances.onnx_graph import graph_from_onnx
+
+        return graph_from_onnx(read_bytes(name), name, dims, subgraph)
+    if kind == "tflite":
+        from memonger.instances.tflite_graph import graph_from_tflite
+
+        return graph_from_tflite(read_bytes(name), name, subgraph)
+    return read_json(name)
+
+
+def _check_options(
+    name: str, kind: FileFormat, dims: Mapping[str, int] | None, subgraph: int
+) -> None:
+    if dims and kind != "onnx":
+        raise InputError(f"{name}: dimensions are given for ONNX models only")
+    if subgraph and kind not in {"onnx", "tflite"}:
+        raise InputError(f"{name}: only ONNX and TFLite models have subgraphs")
 
 
 def load_order_problem(
-    path: str | os.PathLike[str], planned: Planned | None = None
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    planned: Planned | None = None,
+    dims: Mapping[str, int] | None = None,
+    subgraph: int = 0,
 ) -> OrderProblem:
     """Read the operators that are to be put in order: of a graph, or of a plan of that form.
 
     Parameters
     ----------
     path
-        A JSON file.
-    planned
+        A file of JSON, ONNX or TFLite.
+    format, planned, dims, subgraph
         As for `load`.
 
     Raises
@@ -103,11 +177,13 @@ def load_order_problem(
         If it cannot be read or has no operators.
     """
     name = os.fspath(path)
-    data = read_json(name)
+    what = format_of(name, format)
+    _check_options(name, what, dims, subgraph)
+    data = _read_graph(name, what, dims, subgraph)
     kind = data.get("format") if isinstance(data, dict) else None
     if kind == GRAPH_FORMAT:
         return order_problem_from_graph(data, name, planned)
-    if kind == PLAN_FORMAT and data.get("form") == ORDER_FORM:
+    if isinstance(data, dict) and kind == PLAN_FORMAT and data.get("form") == ORDER_FORM:
         return order_from_json(data, name).problem
     raise InputError(f"{name}: no operators to put in order: that takes a graph or a net")
 
@@ -124,7 +200,9 @@ def load_order_plan(path: str | os.PathLike[str]) -> OrderFile:
     return order_from_json(read_json(path), os.fspath(path))
 
 
-def load_hints(path: str | os.PathLike[str], problem: Problem) -> ArenaPlan | None:
+def load_hints(
+    path: str | os.PathLike[str], problem: Problem, format: str | None = None
+) -> ArenaPlan | None:
     """Return the placement that a file hints at: a CSV of MiniMalloc, with all hints, that fit.
 
     Parameters
@@ -133,9 +211,13 @@ def load_hints(path: str | os.PathLike[str], problem: Problem) -> ArenaPlan | No
         The file that the problem is from.
     problem
         The problem, for which the hints must be valid.
+    format
+        As for `load`.
     """
     name = os.fspath(path)
-    return hints_from_csv(_read_text(name), problem, name) if name.endswith(".csv") else None
+    if format_of(name, format) != "csv":
+        return None
+    return hints_from_csv(_read_text(name), problem, name)
 
 
 def _read_text(name: str) -> str:
@@ -154,8 +236,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401
     """Return the data of a JSON file, compressed by gzip if its name ends in ``.gz``."""
     content = read_bytes(path)
     if os.fspath(path).endswith(".gz"):
+        limit = max_bytes()
         try:
-            content = gzip.decompress(content)
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+                content = bounded(file, os.fspath(path), limit)
         except (OSError, EOFError, zlib.error):
             raise InputError(f"{os.fspath(path)}: not a whole file of gzip") from None
     return parse_json(content, os.fspath(path))

@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from memonger.errors import MemongerError
     from memonger.gaps import Gap
+    from memonger.instances.loading import load
+    from memonger.instances.torch_graph import from_torch
     from memonger.net.io import load_net, save_net
     from memonger.order_problem import Allocation, OrderProblem
     from memonger.ordering import optimal_order
@@ -32,6 +34,8 @@ __all__ = [
     "Result",
     "SharingPlan",
     "Status",
+    "from_torch",
+    "load",
     "load_net",
     "optimal_order",
     "optimize",
@@ -58,6 +62,8 @@ _HOMES = {
     "Result": "memonger.result",
     "SharingPlan": "memonger.plan",
     "Status": "memonger.result",
+    "from_torch": "memonger.instances.torch_graph",
+    "load": "memonger.instances.loading",
     "load_net": "memonger.net.io",
     "optimal_order": "memonger.ordering",
     "optimize": "memonger.pipeline",

@@ -45,7 +45,17 @@ ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
 }
-INSIDE_FUNCTIONS_ONLY = {"matplotlib", "onnx", "tflite", "torch", "optuna", "dask", "bokeh"}
+INSIDE_FUNCTIONS_ONLY = {
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "flatbuffers",
+    "tflite",
+    "torch",
+    "optuna",
+    "dask",
+    "bokeh",
+}
 
 
 def modules():
@@ -99,10 +109,15 @@ def imports(tree, *, inside_functions=True):
             for alias in node.names:
                 if f"{node.module}.{alias.name}".removeprefix("memonger.") in MODULES:
                     yield f"{node.module}.{alias.name}"
-        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if inside_functions or not (function or for_types):
+        if inside_functions or not _runs_later(node):
             stack.extend(ast.iter_child_nodes(node))
+
+
+def _runs_later(node):
+    """Return whether importing the module does not run this: a function, or what is for types."""
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def own(name):

@@ -19,6 +19,8 @@ PUBLIC = [
     "Result",
     "SharingPlan",
     "Status",
+    "from_torch",
+    "load",
     "load_net",
     "optimal_order",
     "optimize",

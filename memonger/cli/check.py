@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from memonger.certificate import check_certificate
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.claims import check_claims, what_holds
 from memonger.cli.console import out, print_json
 from memonger.cli.order import Source, check_order
@@ -36,6 +36,9 @@ def check(
     static: options.Static = None,
     alignment: options.Alignment = 1,
     planned: options.Planned = None,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     unpin: options.Unpin = False,
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
@@ -58,15 +61,16 @@ def check(
     if plan is not None and not plan.endswith((".json", ".json.gz")):
         return _check_net(file, plan, json_output=json_output)
     own = file if plan is None else plan
+    how = reading.Reading(planned, format, dim, subgraph)
     if load_form(own) == "order":
-        source = Source(file, shapes, sizes, static, alignment, planned)
+        source = Source(file, shapes, sizes, static, alignment, how)
         found = check_order(own, None if plan is None else source)
         return _report(
             file, "order", found, json_output=json_output, require_optimal=require_optimal
         )
     claimed = load_plan(own)
     if plan is not None:
-        source = Source(file, shapes, sizes, static, alignment, planned)
+        source = Source(file, shapes, sizes, static, alignment, how)
         if claimed.order is None:
             expected = program_order(source)
         else:

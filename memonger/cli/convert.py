@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.console import note
 from memonger.errors import InputError
 from memonger.instances.c_header import plan_to_header
@@ -71,6 +71,9 @@ def convert(
     static: options.Static = None,
     alignment: options.Alignment = 1,
     planned: options.Planned = None,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     unpin: options.Unpin = False,
     tensors: Annotated[
         Path | None,
@@ -108,6 +111,7 @@ def convert(
     if tensors is not None and target is not Format.WORDS:
         raise InputError("--tensors is for --to tflite")
     content: str | bytes
+    how = reading.Reading(planned, format, dim, subgraph)
     claimed = _plan_in(file) if target is not Format.PROBLEM else None
     if claimed is None:
         if target not in (Format.PROBLEM, Format.CSV):
@@ -115,7 +119,7 @@ def convert(
                 f"{file}: no plan, which --to {target} needs: memonger solve --form arena "
                 "--output PLAN.json makes one"
             )
-        problem = options.problem_of(file, shapes, sizes, static, alignment, planned)
+        problem = reading.problem_of(file, shapes, sizes, static, alignment, how)
         with options.naming(file):
             content = _problem_as(target, options.without_pins(problem) if unpin else problem)
     else:

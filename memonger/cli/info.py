@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.console import out, print_json, table
 from memonger.cli.memory import report_memory
 from memonger.cli.order import describe_order
@@ -28,12 +28,15 @@ _ABILITIES = {
 
 def info(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="A net, graph, problem or plan.")
+        str | None, typer.Argument(metavar="FILE", help="A net, graph, model, problem or plan.")
     ] = None,
     shapes: options.Shapes = None,
     sizes: options.Sizes = None,
     static: options.Static = None,
     alignment: options.Alignment = 1,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     memory: Annotated[
         bool,
         typer.Option(
@@ -64,9 +67,10 @@ def info(
         return _list_algorithms(json_output=json_output)
     if file is None:
         raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
-    if file.endswith((".json", ".json.gz")) and load_form(file) == ORDER_FORM:
+    if format is None and file.endswith((".json", ".json.gz")) and load_form(file) == ORDER_FORM:
         return describe_order(file, json_output=json_output)
-    loaded, known = options.read_net(file, shapes, sizes)
+    how = reading.Reading(None, format, dim, subgraph)
+    loaded, known = reading.read_net(file, shapes, sizes, how)
     if memory:
         if isinstance(loaded, Problem):
             raise InputError(f"{file}: --memory is for nets; this is a problem")
@@ -76,7 +80,7 @@ def info(
             return report_memory(file, loaded, known, json_output=json_output)
     data: dict[str, Any] = {"instance": file}
     if isinstance(loaded, Problem):
-        problem = options.problem_of(file, shapes, sizes, static, alignment)
+        problem = reading.problem_of(file, shapes, sizes, static, alignment, how)
     else:
         from memonger.analysis import analyse_net
 

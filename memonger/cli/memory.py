@@ -20,7 +20,7 @@ def output_types(net: NetDef, known: Mapping[str, Any]) -> dict[str, TensorType]
     net
         The net.
     known
-        ``shapes`` and ``sizes``, as `memonger.cli.options.read_net` returns them; a size in bytes
+        ``shapes`` and ``sizes``, as `memonger.cli.reading.read_net` returns them; a size in bytes
         becomes a tensor of so many bytes.
     """
     found: dict[str, TensorType] = {}

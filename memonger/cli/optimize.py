@@ -21,6 +21,7 @@ from memonger.cli.console import (
     verdict,
 )
 from memonger.cli.order import order_json
+from memonger.cli.reading import read_net
 from memonger.errors import InputError
 from memonger.net.io import save_net, write_atomically
 from memonger.problem import Problem
@@ -105,7 +106,7 @@ def optimize(
     """
     given = options.given(context)
     passes.check_options(given, pass_name, algorithm)
-    loaded, known = options.read_net(net, shapes, sizes)
+    loaded, known = read_net(net, shapes, sizes)
     if isinstance(loaded, Problem):
         raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
     options.check_stdout(output, json_output=json_output, quiet=quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -11,16 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from memonger.errors import InputError, NetError, PlanError, ProblemError, ShapeError
-from memonger.instances.loading import load, load_plan
-from memonger.instances.nets import BuiltNet
-from memonger.net.netdef_pb2 import NetDef
-from memonger.net.tensors import TensorType
-from memonger.net.type_files import read_sizes, read_types
+from memonger.instances.loading import load_plan
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 
@@ -133,40 +128,6 @@ RequireOptimal = Annotated[
 ]
 
 
-def read_net(
-    source: str,
-    shapes: list[Path] | None,
-    sizes: Path | None,
-    planned: PlannedKind | None = None,
-) -> tuple[NetDef | Problem, dict[str, Any]]:
-    """Read a net or a problem, and what is known of the blobs of a net.
-
-    Returns
-    -------
-    tuple
-        The net or problem, and the keyword arguments ``shapes`` and ``sizes`` for it.
-
-    Raises
-    ------
-    InputError
-        If something cannot be read, or shapes are given for a problem.
-    """
-    if planned is not None and not source.endswith((".json", ".json.gz")):
-        raise InputError(f"{source}: --planned is for graphs")
-    loaded = load(source, None if planned is None else planned.value)
-    known: dict[str, TensorType] = {}
-    if isinstance(loaded, BuiltNet):
-        known.update(loaded.types)
-        loaded = loaded.net
-    if isinstance(loaded, Problem):
-        if shapes or sizes is not None:
-            raise InputError(f"{source}: --shapes and --sizes are for nets; this is a problem")
-        return loaded, {}
-    for path in shapes or ():
-        known.update(read_types(path))
-    return loaded, {"shapes": known, "sizes": None if sizes is None else read_sizes(sizes)}
-
-
 @contextmanager
 def naming(source: str) -> Iterator[None]:
     """Put the name of the input before errors that speak of its operators, blobs or buffers."""
@@ -176,40 +137,6 @@ def naming(source: str) -> Iterator[None]:
         if source in str(error):
             raise
         raise type(error)(f"{source}: {error}") from None
-
-
-def problem_of(
-    file: str,
-    shapes: list[Path] | None,
-    sizes: Path | None,
-    static: list[str] | None,
-    alignment: int,
-    planned: PlannedKind | None = None,
-) -> Problem:
-    """Read a problem, or derive that of a net, sizes rounded up to the alignment.
-
-    Raises
-    ------
-    InputError
-        If something cannot be read, or an option does not go with the input.
-    """
-    loaded, known = read_net(file, shapes, sizes, planned)
-    if not isinstance(loaded, Problem):
-        from memonger.analysis import analyse_net
-
-        with naming(file):
-            return analyse_net(loaded, **known, static=static or (), alignment=alignment).problem
-    if static:
-        raise InputError(f"{file}: --static is for nets; this is a problem")
-    return aligned(loaded, alignment)
-
-
-def aligned(problem: Problem, alignment: int) -> Problem:
-    """Return the problem with all alignments multiples of one, bytes."""
-    if alignment == 1:
-        return problem
-    buffers = (replace(b, alignment=math.lcm(b.alignment, alignment)) for b in problem.buffers)
-    return replace(problem, buffers=tuple(buffers))
 
 
 def without_pins(problem: Problem) -> Problem:

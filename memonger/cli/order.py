@@ -22,9 +22,9 @@ from memonger.cli.console import (
     table,
     verdict,
 )
+from memonger.cli.reading import Reading, order_problem_of, read_net
 from memonger.errors import InputError, PlanError
-from memonger.instances.graph_json import Planned
-from memonger.instances.loading import load_order_plan, load_order_problem
+from memonger.instances.loading import load_order_plan
 from memonger.net.io import write_atomically
 from memonger.net.schema import is_sequential
 from memonger.order_certificate import check_order_certificate
@@ -47,12 +47,13 @@ class Source:
     sizes: Path | None
     static: list[str] | None
     alignment: int
-    planned: options.PlannedKind | None
+    reading: Reading
 
     @classmethod
     def asked(cls, parameters: Mapping[str, Any]) -> Source:
         """Return the source that the parameters of a command name."""
-        return cls(*(parameters[field.name] for field in fields(cls)))
+        own = {f.name: parameters[f.name] for f in fields(cls) if f.name != "reading"}
+        return cls(**own, reading=Reading.asked(parameters))
 
     def with_alignment(self, alignment: int) -> Source:
         """Return the same with another alignment."""
@@ -68,15 +69,14 @@ def read_order_problem(source: Source) -> OrderProblem:
         If it cannot be read, or an option does not go with it.
     """
     file = source.file
-    if file.endswith((".json", ".json.gz")):
+    if source.reading.holds_graph(file):
         if source.shapes or source.sizes is not None or source.static:
             raise InputError(f"{file}: --shapes, --sizes and --static are for nets")
-        planned: Planned | None = None if source.planned is None else source.planned.value
-        return load_order_problem(file, planned).aligned(source.alignment)
+        return order_problem_of(file, source.reading, source.alignment)
     from memonger.analysis import analyse_net
     from memonger.graph.operator_order import order_problem_of_net
 
-    net, known = options.read_net(file, source.shapes, source.sizes, source.planned)
+    net, known = read_net(file, source.shapes, source.sizes, source.reading)
     if isinstance(net, Problem):
         raise InputError(f"{file}: no operators to put in order: that takes a graph or a net")
     if not is_sequential(net.type):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.order import Source, read_order_problem
 from memonger.errors import InputError
 from memonger.plan import OrderPlan
@@ -31,8 +31,8 @@ class Ordered:
 
 def program_order(source: Source) -> Problem:
     """Return the problem of an input as it stands."""
-    return options.problem_of(
-        source.file, source.shapes, source.sizes, source.static, source.alignment, source.planned
+    return reading.problem_of(
+        source.file, source.shapes, source.sizes, source.static, source.alignment, source.reading
     )
 
 
@@ -47,13 +47,13 @@ def problem_in_order(source: Source, order: Sequence[int]) -> Problem:
         If the order is not valid for them.
     """
     verify_order(read_order_problem(source), OrderPlan(tuple(order)))
-    if source.file.endswith((".json", ".json.gz")):
+    if source.reading.holds_graph(source.file):
         whole = read_order_problem(source.with_alignment(1))
-        return options.aligned(whole.in_order(order), source.alignment)
+        return reading.aligned(whole.in_order(order), source.alignment)
     from memonger.analysis import analyse_net
     from memonger.graph.operator_order import reordered
 
-    net, known = options.read_net(source.file, source.shapes, source.sizes)
+    net, known = reading.read_net(source.file, source.shapes, source.sizes, source.reading)
     assert not isinstance(net, Problem)  # it has operators
     with options.naming(source.file):
         return analyse_net(

@@ -100,7 +100,7 @@ def run_pass(
     net
         The net; it is not changed.
     known
-        ``shapes`` and ``sizes``, as `memonger.cli.options.read_net` returns them.
+        ``shapes`` and ``sizes``, as `memonger.cli.reading.read_net` returns them.
     request
         The pass and its options.
 

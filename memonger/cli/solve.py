@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.cli import options
+from memonger.cli import options, reading
 from memonger.cli.console import (
     exit_code,
     json_line,
@@ -44,7 +44,8 @@ class Form(StrEnum):
 def solve(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A problem, graph or net; or a built-in net.")
+        str,
+        typer.Argument(metavar="FILE", help="A problem, graph, net or model; or a built-in net."),
     ],
     form: Annotated[Form, typer.Option("--form", help="What to decide.")] = Form.SHARING,
     shapes: options.Shapes = None,
@@ -54,6 +55,9 @@ def solve(
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
     planned: options.Planned = None,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     capacity: Annotated[
         int | None,
         typer.Option(
@@ -117,6 +121,10 @@ def solve(
       memonger solve graph.json.gz --form order --output order.json
 
       memonger solve graph.json.gz --form arena --order optimal
+
+      memonger solve model.onnx --form arena --dim batch=1
+
+      memonger solve model.tflite --form arena --alignment 16
     """
     if form is Form.ORDER:
         return solve_order(context)
@@ -207,7 +215,9 @@ def _start(problem: Problem, asked: Mapping[str, Any]) -> SharingPlan | ArenaPla
     """Return the plan to start from, if there is one."""
     if asked["hint"] is not None:
         return options.read_hint(asked["hint"], problem, asked["form"].value)
-    return load_hints(asked["file"], problem) if asked["form"] is Form.ARENA else None
+    if asked["form"] is not Form.ARENA:
+        return None
+    return load_hints(asked["file"], problem, asked["format"])
 
 
 def _print(

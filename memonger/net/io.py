@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError, EncodeError
@@ -14,6 +15,8 @@ from google.protobuf.message import DecodeError, EncodeError
 from memonger.errors import InputError, NetError
 from memonger.net.netdef_pb2 import NetDef
 
+MAX_BYTES_VARIABLE = "MEMONGER_MAX_BYTES"
+DEFAULT_MAX_BYTES = 2**31
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f")
 
 
@@ -130,14 +133,54 @@ def save_net(net: NetDef, path: str | os.PathLike[str]) -> None:
     write_atomically(path, serialize_net(net, text=text))
 
 
+def max_bytes() -> int:
+    """Return the size of the largest file that is read, bytes: 2 GiB, or ``MEMONGER_MAX_BYTES``.
+
+    Raises
+    ------
+    InputError
+        If the variable holds no number.
+    """
+    text = os.environ.get(MAX_BYTES_VARIABLE, "")
+    if not text:
+        return DEFAULT_MAX_BYTES
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise InputError(f"{MAX_BYTES_VARIABLE}={text[:100]}: expected a number of bytes")
+    return int(text)
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the contents of a file; ``InputError`` names it where it cannot be read."""
+    """Return the contents of a file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is larger than `max_bytes`; names the file.
+    """
+    limit = max_bytes()
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            if os.fstat(file.fileno()).st_size <= limit:  # 0 where it is a pipe
+                return bounded(file, os.fspath(path), limit)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # a path with a null character
         raise InputError(f"{os.fspath(path)!r}: {error}") from None
+    raise _too_large(os.fspath(path), limit)
+
+
+def bounded(file: IO[bytes] | gzip.GzipFile, source: str, limit: int) -> bytes:
+    """Return what is left in an open file; ``InputError`` if that is more than a limit, bytes."""
+    content = file.read(limit + 1)
+    if len(content) > limit:
+        raise _too_large(source, limit)
+    return content
+
+
+def _too_large(source: str, limit: int) -> InputError:
+    return InputError(
+        f"{source}: more than {limit} bytes; the variable {MAX_BYTES_VARIABLE} sets the limit"
+    )
 
 
 def parse_json(content: bytes, source: str) -> Any:  # noqa: ANN401

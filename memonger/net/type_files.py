@@ -48,7 +48,10 @@ def _parse_type(value: object, where: str) -> TensorType:
         unknown = set(value) - {"shape", "dtype"}
         if unknown or "shape" not in value:
             raise ShapeError(f'{where}: expected {{"shape": [...], "dtype": "..."}}')
-        dtype = DataType.parse(str(value.get("dtype", "float")))
+        try:
+            dtype = DataType.parse(str(value.get("dtype", "float")))
+        except ShapeError as error:
+            raise ShapeError(f"{where}: {error}") from None
         value = value["shape"]
     if not isinstance(value, list | tuple) or not all(type(dim) is int for dim in value):
         raise ShapeError(f"{where}: a shape is a list of integers, got {value!r}")
