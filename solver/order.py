@@ -180,6 +180,10 @@ def _certificate(incumbent: OrderIncumbent) -> OrderCertificate | None:
 
 ORDER.add(
     OrderAlgorithm(
-        "optimal", "the order of least peak, proven by cuts and search", _optimal, proves=True
+        "optimal",
+        "the order of least peak, proven by cuts and search",
+        _optimal,
+        proves=True,
+        seeded=True,
     )
 )
