@@ -35,7 +35,11 @@ def arena_plan(problem: Problem, sections: Sections, offsets: IntArray) -> Arena
 
 
 def _register(
-    name: str, summary: str, place: Callable[[Sections, ArenaRun], IntArray | None]
+    name: str,
+    summary: str,
+    place: Callable[[Sections, ArenaRun], IntArray | None],
+    *,
+    seeded: bool = False,
 ) -> None:
     def run(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         sections = sections_of(problem)
@@ -45,7 +49,7 @@ def _register(
         plan = None if offsets is None else arena_plan(problem, sections, offsets)
         return ArenaOutcome(plan, source=name)
 
-    ARENA.add(ArenaAlgorithm(name, summary, run))
+    ARENA.add(ArenaAlgorithm(name, summary, run, seeded=seeded))
 
 
 def _within(run: ArenaRun, bound: int) -> ArenaRun:
@@ -135,5 +139,10 @@ ARENA.add(
         _into_gaps,
     )
 )
-_register("hill-climb", "swaps in the order of first fit (Vela, TVM)", _climb)
-_register("dives", "greedy orders, bound-guided dives, segmented dives: for any size", _dive)
+_register("hill-climb", "swaps in the order of first fit (Vela, TVM)", _climb, seeded=True)
+_register(
+    "dives",
+    "greedy orders, bound-guided dives, segmented dives: for any size",
+    _dive,
+    seeded=True,
+)

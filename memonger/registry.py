@@ -93,6 +93,8 @@ class AlgorithmOf(Generic[P]):
     in_place
         Whether it lets buffers take over others in place. The plans of those that do not are
         valid for problems with such pairs, too.
+    seeded
+        Whether the seed may make a difference.
     """
 
     name: str
@@ -102,6 +104,7 @@ class AlgorithmOf(Generic[P]):
     vector_time: bool = False
     rules: bool = False
     in_place: bool = False
+    seeded: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class OrderAlgorithm:
 
     Parameters
     ----------
-    name, summary, proves
+    name, summary, proves, seeded
         As for `AlgorithmOf`.
     run
         The algorithm.
@@ -120,6 +123,7 @@ class OrderAlgorithm:
     summary: str
     run: Callable[[OrderProblem, RunOf[OrderPlan]], OutcomeOf[OrderPlan]]
     proves: bool = False
+    seeded: bool = False
 
 
 class _Named(Protocol):

@@ -82,5 +82,6 @@ ARENA.add(
         "greedy orders, then a search for placements against refutations until proven",
         solve_arena,
         proves=True,
+        seeded=True,
     )
 )

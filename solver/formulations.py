@@ -50,6 +50,7 @@ SHARING.add(
         "best heuristic, then CP-SAT on the class model, without the relaxation",
         _by_classes,
         proves=True,
+        seeded=True,
         vector_time=True,
         in_place=True,
     )
@@ -60,6 +61,7 @@ SHARING.add(
         "best heuristic, then CP-SAT with a literal for each buffer and shared buffer",
         _by_bins,
         proves=True,
+        seeded=True,
         vector_time=True,
         rules=True,
         in_place=True,

@@ -91,5 +91,6 @@ SHARING.add(
         "best heuristic, then large-neighbourhood search",
         _run,
         in_place=True,
+        seeded=True,
     )
 )

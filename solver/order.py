@@ -157,6 +157,10 @@ def _close(incumbent: OrderIncumbent) -> None:
 
 ORDER.add(
     OrderAlgorithm(
-        "optimal", "the order of least peak, proven by cuts and search", _optimal, proves=True
+        "optimal",
+        "the order of least peak, proven by cuts and search",
+        _optimal,
+        proves=True,
+        seeded=True,
     )
 )

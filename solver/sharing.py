@@ -69,6 +69,7 @@ SHARING.add(
         "best heuristic, then the relaxation and CP-SAT on the class model until proven",
         solve_optimal,
         proves=True,
+        seeded=True,
         vector_time=True,
         rules=True,
         in_place=True,

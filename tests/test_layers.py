@@ -41,7 +41,7 @@ LAYERS = (
 OPEN = {"", "__main__"}
 ONLY_IN = {
     "ortools": {"solver"},
-    "matplotlib": {"plot"},
+    "matplotlib": {"plot", "bench"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

@@ -10,10 +10,12 @@ import typer
 from typer.exceptions import TyperException
 
 import memonger
+from memonger.cli.bench import bench
 from memonger.cli.check import check
 from memonger.cli.convert import convert
 from memonger.cli.info import info
 from memonger.cli.optimize import optimize
+from memonger.cli.report import report
 from memonger.cli.show import show
 from memonger.cli.solve import solve
 from memonger.cli.start import INTERRUPTED
@@ -33,7 +35,7 @@ app = typer.Typer(
     not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
-for command in (optimize, solve, check, convert, info, show):
+for command in (optimize, solve, check, convert, info, show, bench, report):
     app.command()(command)
 
 

@@ -1,0 +1,266 @@
+"""Runs and their rows: what is to be run, what came of it, and the file that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from memonger.bench.instances import Instance
+from memonger.errors import InputError
+from memonger.net.io import read_bytes
+
+Key = tuple[str | int | None, ...]
+
+
+class Outcome(StrEnum):
+    """How a run ended: one of the values of `memonger.result.Status`, or without a result."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    """The algorithm is not for this instance, or gave up early; the reason says why."""
+    TIMED_OUT = "timed out"
+    """It did not heed the time limit and was ended."""
+    OUT_OF_MEMORY = "out of memory"
+    CRASHED = "crashed"
+    INVALID = "invalid"
+    """Its plan or its bound did not pass the verifier."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: an algorithm on an instance.
+
+    Parameters
+    ----------
+    instance, form, algorithm, seed
+        What is run.
+    order
+        An algorithm of the order form, whose order the live ranges are of.
+    time_limit
+        Seconds for the algorithm.
+    memory_limit
+        Bytes of the process, interpreter and libraries included; ``None`` for no limit.
+    threads
+        Of the algorithm.
+    """
+
+    instance: Instance
+    form: str
+    algorithm: str
+    seed: int = 0
+    order: str = "program"
+    time_limit: float = 10.0
+    memory_limit: int | None = None
+    threads: int = 1
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the run may use."""
+        return {
+            "time_limit": self.time_limit,
+            "memory_limit": self.memory_limit,
+            "threads": self.threads,
+        }
+
+    @property
+    def key(self) -> Key:
+        """What makes two runs the same."""
+        instance = (self.instance.name, self.instance.digest)
+        return (*instance, *_run_key(self.form, self.order, self.algorithm, self.seed, self))
+
+    def to_json(self) -> str:
+        """Return the job in a line of JSON."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(line: str) -> Job:
+        """Return the job of a line of JSON."""
+        data = json.loads(line)
+        known = tuple((form, cost) for form, cost in data["instance"].pop("best_known"))
+        return Job(**{**data, "instance": Instance(**data["instance"], best_known=known)})
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a run.
+
+    Parameters
+    ----------
+    instance, family, digest, form, order, algorithm, parameters, seed
+        What was run: see `Job` and `memonger.bench.instances.Instance`.
+    status
+        A value of `Outcome`.
+    reason
+        Why there is no result; empty where there is one.
+    n
+        Buffers, or operators in the form ``order``.
+    objective
+        Cost of the plan, verified, bytes.
+    bound
+        Proven lower bound, bytes; 0 where there is none.
+    best_known
+        The lowest cost that was known before, bytes.
+    gap
+        (objective - bound) / objective, of this run alone.
+    proof
+        Engine of the proof.
+    seconds
+        Of the algorithm, verification included; reading the instance comes before.
+    seconds_to_first, seconds_to_best, seconds_to_proof
+        Until the first plan, the plan returned, the proof that it is optimal.
+    peak_memory
+        Bytes of the process at most, interpreter and libraries included.
+    history
+        (seconds, objective or ``None``, bound) at each improvement that was reported.
+    environment
+        Machine and packages.
+    version
+        Of memonger.
+    """
+
+    instance: str
+    family: str
+    digest: str
+    form: str
+    order: str
+    algorithm: str
+    parameters: dict[str, Any]
+    seed: int
+    status: str
+    reason: str = ""
+    n: int | None = None
+    objective: int | None = None
+    bound: int = 0
+    best_known: int | None = None
+    gap: float | None = None
+    proof: str | None = None
+    seconds: float | None = None
+    seconds_to_first: float | None = None
+    seconds_to_best: float | None = None
+    seconds_to_proof: float | None = None
+    peak_memory: int | None = None
+    history: tuple[tuple[float, int | None, int], ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+    @property
+    def key(self) -> Key:
+        """The key of its job."""
+        limits = self.parameters
+        return (
+            *(self.instance, self.digest, self.form, self.order, self.algorithm, self.seed),
+            *(limits.get(name) for name in ("time_limit", "memory_limit", "threads")),
+        )
+
+    @staticmethod
+    def of(job: Job, status: str, **values: Any) -> Row:  # noqa: ANN401
+        """Return the row of a job."""
+        where = job.instance
+        return Row(
+            *(where.name, where.family, where.digest, job.form, job.order, job.algorithm),
+            parameters=job.parameters,
+            seed=job.seed,
+            status=status,
+            best_known=dict(where.best_known).get(job.form),
+            **values,
+        )
+
+    @staticmethod
+    def from_data(data: dict[str, Any]) -> Row:
+        """Return a row of its JSON object; what is not known of it is left out."""
+        known = {each.name for each in fields(Row)}
+        values = {name: value for name, value in data.items() if name in known}
+        history = tuple((t, o, b) for t, o, b in values.pop("history", ()))
+        return Row(**values, history=history)
+
+
+def _run_key(form: str, order: str, algorithm: str, seed: int, job: Job) -> Key:
+    return (form, order, algorithm, seed, *job.parameters.values())
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """Return the rows of a file; a last line that is torn is left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a line is no row; names the line.
+    """
+    *lines, _ = read_bytes(path).split(b"\n")  # what follows the last newline is torn
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(Row.from_data(json.loads(line)))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise InputError(f"{path}: line {number} is no row of a benchmark") from None
+    return rows
+
+
+class RowFile:
+    """A file of rows that one benchmark at a time appends to.
+
+    Every row is one write of a whole line. A last line that was torn is removed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, holds something else, or another benchmark writes to it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
+        try:
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"{path}: another benchmark writes to it") from None
+            self.rows = read_rows(path)
+            self._cut_torn_line()
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def _cut_torn_line(self) -> None:
+        content = read_bytes(self.path)
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.ftruncate(self._handle, whole)
+
+    def done(self) -> set[Key]:
+        """Return the keys of the runs that need not be run again."""
+        return {row.key for row in self.rows}
+
+    def append(self, row: Row) -> None:
+        """Add a row; nothing of it stays in the file where it does not fit on the disk."""
+        line = json.dumps(asdict(row)).encode() + b"\n"
+        before = os.fstat(self._handle).st_size
+        try:
+            written = os.write(self._handle, line)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot write: {error.strerror or error}") from None
+        if written < len(line):
+            os.ftruncate(self._handle, before)
+            raise InputError(f"{self.path}: cannot write: no space left")
+        self.rows.append(row)
+
+    def close(self) -> None:
+        """Close the file, and let other benchmarks write to it."""
+        os.close(self._handle)
+
+
+def unfinished(jobs: Iterable[Job], done: set[Key]) -> list[Job]:
+    """Return the jobs that are not done, each once, in their order."""
+    return list({job.key: job for job in jobs if job.key not in done}.values())

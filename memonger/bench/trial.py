@@ -1,0 +1,165 @@
+"""One run, in the process that is there for it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import memonger
+from memonger.bench.instances import read_buffers, read_operators
+from memonger.bench.rows import Job, Outcome, Row
+from memonger.errors import InputError, PlanError
+from memonger.plan import AnyPlan
+from memonger.registry import ARENA, ORDER, SHARING, Progress, RegistryOf
+from memonger.result import Result, Status
+from memonger.solver.order import solve_order
+from memonger.solver.solve import solve
+
+Report = Callable[[Progress], None]
+REGISTRIES: dict[str, RegistryOf[Any]] = {"sharing": SHARING, "arena": ARENA, "order": ORDER}
+"""The algorithms of each form."""
+MAX_HISTORY = 200
+"""Improvements of a run that its row keeps; the last one is always kept."""
+
+
+class History:
+    """What a run has reported, on the clock of this process; any thread may report."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.points: list[tuple[float, int | None, int]] = []
+        self._lock = threading.Lock()
+
+    def report(self, state: Progress) -> None:
+        """Keep an improvement of the objective or the bound; forget the rest."""
+        with self._lock:
+            last = self.points[-1] if self.points else (0.0, None, 0)
+            objective, bound = last[1], max(last[2], state.bound)
+            if state.objective is not None:
+                objective = min(state.objective, objective or state.objective)
+            if (objective, bound) != last[1:]:
+                seconds = round(time.monotonic() - self.started, 4)
+                self.points.append((seconds, objective, bound))
+
+    def thinned(self) -> tuple[tuple[float, int | None, int], ...]:
+        """Return the points, at most `MAX_HISTORY` of them, the first and the last among them."""
+        step = -(-len(self.points) // MAX_HISTORY) or 1
+        last = len(self.points) - 1
+        return tuple(p for i, p in enumerate(self.points) if i % step == 0 or i == last)
+
+
+def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
+    """Run a job here, and return its row.
+
+    Parameters
+    ----------
+    job
+        What is to be run.
+    loaded
+        Called when the instance is read and the clock starts.
+    """
+    try:
+        work, size = _prepared(job)
+    except InputError as error:
+        return row_of(job, Outcome.SKIPPED, str(error))
+    loaded()
+    history = History()
+    try:
+        result = work(history.report)
+    except InputError as error:  # what the algorithm cannot handle
+        return row_of(job, Outcome.SKIPPED, str(error), n=size)
+    except PlanError as error:
+        return row_of(job, Outcome.INVALID, str(error), n=size)
+    except MemoryError:
+        return row_of(job, Outcome.OUT_OF_MEMORY, "an allocation failed", n=size)
+    seconds = time.monotonic() - history.started
+    return _finished(job, size, result, history, seconds)
+
+
+def _prepared(job: Job) -> tuple[Callable[[Report], Result[Any]], int]:
+    """Read the instance; return what runs the algorithm, and how large the instance is."""
+    limit, seed = job.time_limit, job.seed
+    if job.form == "order":
+        operators = read_operators(job.instance)
+
+        def schedule(report: Report) -> Result[Any]:
+            return solve_order(operators, job.algorithm, time_limit=limit, seed=seed, report=report)
+
+        return schedule, len(operators)
+    if job.order == "program":
+        problem = read_buffers(job.instance, job.form)
+    else:
+        operators = read_operators(job.instance)
+        ordered = solve_order(operators, job.order, time_limit=limit, seed=seed).plan
+        assert ordered is not None
+        problem = operators.in_order(ordered.order)
+
+    def plan(report: Report) -> Result[Any]:
+        return solve(
+            problem,
+            job.algorithm,
+            form=job.form,
+            time_limit=limit,
+            workers=job.threads,
+            seed=seed,
+            report=report,
+        )
+
+    return plan, len(problem)
+
+
+def _finished(
+    job: Job, size: int, result: Result[AnyPlan], history: History, seconds: float
+) -> Row:
+    """Return the row of a result."""
+    if result.plan is None and result.status is Status.UNKNOWN and seconds < job.time_limit:
+        return row_of(job, Outcome.SKIPPED, "gave up before the time was over", n=size)
+    history.report(Progress(result.objective, result.bound, seconds))
+    plans = [(at, cost) for at, cost, _ in history.points if cost is not None]
+    best = [at for at, cost in plans if cost == result.objective]
+    proven = result.status is Status.OPTIMAL
+    proofs = [at for at, cost, bound in history.points if cost is not None and bound >= cost]
+    return row_of(
+        job,
+        result.status.value,
+        n=size,
+        objective=result.objective,
+        bound=result.bound,
+        gap=result.gap,
+        proof=None if result.proof is None else result.proof.value,
+        seconds=round(seconds, 4),
+        seconds_to_first=plans[0][0] if plans else None,
+        seconds_to_best=best[0] if best else None,
+        seconds_to_proof=proofs[0] if proven and proofs else None,
+        history=history.thinned(),
+    )
+
+
+def row_of(job: Job, status: str, reason: str = "", **values: Any) -> Row:  # noqa: ANN401
+    """Return the row of a run, with the machine and the version that it ran on."""
+    return Row.of(
+        job,
+        status,
+        reason=reason,
+        environment=environment(),
+        version=memonger.__version__,
+        **values,
+    )
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict[str, Any]:
+    """Return what the machine is, and the packages that decide how fast a run is."""
+    packages = ("numba", "numpy", "ortools", "scipy")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }

@@ -1,0 +1,179 @@
+"""``memonger bench``: algorithms on sets of instances, a row for each run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from memonger.cli import options
+from memonger.cli.console import err, out, print_json, printable, table
+from memonger.cli.start import INTERRUPTED
+
+if TYPE_CHECKING:  # they take seconds to import
+    from memonger.bench.rows import Job, RowFile
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+def size(text: str) -> int:
+    """Return the bytes in a text such as ``2GB``, ``512MiB``, ``1000000``.
+
+    Examples
+    --------
+    >>> size("2GB"), size("1.5KiB")
+    (2000000000, 1536)
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size; examples: 2GB, 512MiB, 1000000")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " kmgt".index(match[2].lower() or " "))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def bench(
+    sets: Annotated[
+        list[str],
+        typer.Argument(metavar="SET...", help="Directories, patterns, files, built-in nets."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUNS.jsonl", help="Rows are added to it.")
+    ],
+    forms: Annotated[
+        str, typer.Option("--forms", help="Of sharing, arena, order; with commas between.")
+    ] = "sharing,arena",
+    algorithms: Annotated[
+        str, typer.Option("--algorithms", help="Names with commas between, or all.")
+    ] = "all",
+    orders: Annotated[
+        str,
+        typer.Option("--orders", help="Orders to share and place in; for graphs and nets."),
+    ] = "program",
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Runs of what depends on the seed.")
+    ] = 1,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit", parser=options.duration, metavar="TIME", help="Of each run; 10s."
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--memory-limit", parser=size, metavar="SIZE", help="Of each process, such as 2GB."
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of each run.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at once.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS", help="Run on a Dask cluster instead."),
+    ] = None,
+    json_output: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Run algorithms on instances; every run adds a row of JSON to a file.
+
+    Each run is a process of its own, ended at its limits; what crashes costs one row. Rows that the
+    file already has are not run again, so that a benchmark goes on where it was interrupted.
+    Ctrl-C leaves what is finished. Algorithms that do not depend on the seed run once.
+
+    For example:
+
+      memonger bench instances/ --forms arena --time-limit 10s --output runs.jsonl
+
+      memonger bench resnet50 vgg16 --algorithms caffe2-greedy,optimal --output runs.jsonl
+
+      memonger bench 'graphs/*.json.gz' --forms order --workers 4 --output runs.jsonl
+    """
+    from memonger.bench.instances import resolve
+    from memonger.bench.rows import RowFile, unfinished
+    from memonger.bench.runner import jobs_of
+
+    options.check_target(output)
+    asked = jobs_of(
+        resolve(sets),
+        _names(forms),
+        _names(algorithms),
+        orders=_names(orders),
+        seeds=seeds,
+        time_limit=10.0 if time_limit is None else time_limit,
+        memory_limit=memory_limit,
+        threads=threads,
+    )
+    file = RowFile(output)
+    try:
+        jobs = unfinished(asked, file.done())
+        before = len(file.rows)
+        interrupted = _run(jobs, file, workers, cluster, quiet=quiet)
+        data = {
+            "output": str(output),
+            "runs": len(asked),
+            "done_before": len(asked) - len(jobs),
+            "done_now": len(file.rows) - before,
+            "interrupted": interrupted,
+            "statuses": dict(sorted(Counter(r.status for r in file.rows[before:]).items())),
+        }
+    finally:
+        file.close()
+    if json_output:
+        print_json(data)
+    elif not quiet:
+        _print(data)
+    return INTERRUPTED if interrupted else 0
+
+
+def _run(jobs: list[Job], file: RowFile, workers: int, cluster: str | None, *, quiet: bool) -> bool:
+    """Run the jobs and keep their rows; return whether Ctrl-C ended it."""
+    from memonger.bench.runner import cluster_executor, local_executor, run_jobs
+
+    if not jobs:
+        return False
+    place = local_executor(workers) if cluster is None else cluster_executor(cluster)
+    try:
+        with place as (executor, window), _bar(len(jobs), quiet=quiet) as (notice, step):
+            for row in run_jobs(jobs, executor, window, notice):
+                file.append(row)
+                step()
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+@contextmanager
+def _bar(total: int, *, quiet: bool) -> Iterator[tuple[Callable[[list[Job]], None], Any]]:
+    """Show on a terminal how many runs are done, and which run now."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[at]}", markup=False),
+    )
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task("runs", total=total, at="")
+
+        def notice(running: list[Job]) -> None:
+            text = ", ".join(f"{j.instance.name} {j.algorithm}" for j in running[:3])
+            bar.update(task, at=printable(text + (" ..." if len(running) > 3 else "")))
+
+        yield notice, lambda: bar.advance(task)
+
+
+def _print(data: dict[str, Any]) -> None:
+    rows = table(data["output"], "runs", "")
+    rows.add_row("asked for", f"{data['runs']:,}")
+    rows.add_row("done before", f"{data['done_before']:,}")
+    for status, count in data["statuses"].items():
+        rows.add_row(status, f"{count:,}")
+    out.print(rows)
