@@ -34,7 +34,18 @@ LAYERS = (
     ("instances", "rewrite"),
     ("heuristics",),
     ("solver",),
-    ("pipeline", "analysis", "ordering", "interference", "recycling", "plot", "bench", "tune"),
+    (
+        "pipeline",
+        "analysis",
+        "ordering",
+        "interference",
+        "recycling",
+        "plot",
+        "peaks",
+        "explain",
+        "bench",
+        "tune",
+    ),
     ("cli", "caffe2"),
 )
 # `import memonger` for the version, and the two doors of the package itself.

@@ -13,6 +13,7 @@ import memonger
 from memonger.cli.bench import bench
 from memonger.cli.check import check
 from memonger.cli.convert import convert
+from memonger.cli.explain import explain
 from memonger.cli.info import info
 from memonger.cli.optimize import optimize
 from memonger.cli.report import report
@@ -35,7 +36,7 @@ app = typer.Typer(
     not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
-for command in (optimize, solve, check, convert, info, show, bench, report):
+for command in (optimize, solve, check, convert, info, show, bench, report, explain):
     app.command()(command)
 
 
