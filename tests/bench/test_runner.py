@@ -39,7 +39,7 @@ def test_names_go_with_the_forms_that_have_them(easy):
         jobs_of([easy], ["areas"], ["all"])
     with pytest.raises(InputError, match="no algorithm 'dives' in the forms sharing"):
         jobs_of([easy], ["sharing"], ["dives"])
-    with pytest.raises(InputError, match="unknown algorithm 'best'"):
+    with pytest.raises(InputError, match="unknown order 'best'"):
         jobs_of([easy], ["sharing"], ["all"], orders=["best"])
 
 
