@@ -15,6 +15,7 @@ from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
 from memonger.heuristics.dive_state import Terrain, terrain_of
+from memonger.heuristics.ejection_descent import ejections
 from memonger.heuristics.hot_sections import HEAT, from_hot_sections
 from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented_dive
 from memonger.problem import IntArray
@@ -92,10 +93,10 @@ def improve(
 
     Notes
     -----
-    First the canonical greedy in several orders, then, for many buffers, plans that begin with the
-    hot sections, then dives, then segmented dives: they take turns among their orders, those whose
-    dives were best more often, and among the capacities that they begin with; now and then hot
-    sections come again. O(n + s) memory.
+    First the canonical greedy in several orders, then ejections, then, for many buffers, plans that
+    begin with the hot sections, then dives, then segmented dives: they take turns among their
+    orders, those whose dives were best more often, and among the capacities that they begin with;
+    now and then hot sections come again. O(n + s) memory.
     """
     enough = max(goal, int(sections.load.max(initial=0)))
     best: int | None = None
@@ -103,7 +104,7 @@ def improve(
     def lowest() -> int | None:
         return min((peak for peak in (best, known()) if peak is not None), default=None)
 
-    trials = _trials(sections, deadline, seed, lowest, hot, greedy=greedy)
+    trials = _trials(sections, deadline, seed, lowest, hot, enough, greedy=greedy)
     segmented = 0
     for name, offsets in trials:
         segmented += name.startswith("segmented")
@@ -124,6 +125,7 @@ def _trials(
     seed: int,
     best: Callable[[], int | None],
     hot: tuple[float, ...],
+    goal: int,
     *,
     greedy: bool,
 ) -> Iterator[Trial]:
@@ -134,6 +136,8 @@ def _trials(
     for code in codes if greedy else ():
         found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
         yield Trial(f"canonical greedy {code}", found)
+    for found in ejections(sections, goal, deadline, seed, best):
+        yield Trial("ejections", found)
     if len(sections) >= MANY:
         yield from _hot(sections, deadline, seed, best, hot)
     terrain = terrain_of(sections)

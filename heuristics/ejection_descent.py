@@ -1,0 +1,107 @@
+"""Lower and lower peaks: what is above a capacity comes out and is put back below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from memonger.graph.sections import FREE, Sections
+from memonger.heuristics.arena_boxes import boxes_of, overlaps_of
+from memonger.heuristics.arena_orders import order
+from memonger.heuristics.canonical import canonical_greedy
+from memonger.heuristics.ejection import Ejection
+from memonger.problem import IntArray
+from memonger.stop import Deadline
+
+MANY = 500
+"""Buffers from which on it is worth the time; fewer are searched."""
+FAR = 0.1
+"""How far above the load the greedy ends where it is, as a part of the load; else other searches
+are better at the last per cent."""
+FIRST_STEP = 0.02
+"""First step down, as a part of the load; it is halved where it is too far."""
+TRIES = 2
+"""Tries, of other seeds, at the smallest step before the descent ends."""
+LEAST_STEP = 0.001
+"""Smallest step, as a part of the load."""
+PATIENCE = 10
+"""Steps a buffer without fewer buffers left over after which a try ends."""
+
+
+def ejections(
+    sections: Sections,
+    goal: int,
+    deadline: Deadline,
+    seed: int = 0,
+    best: Callable[[], int | None] = lambda: None,
+) -> Iterator[IntArray]:
+    """Yield what `descend` finds from a greedy of many buffers that ends far above the load."""
+    if len(sections) < MANY:
+        return
+    start = canonical_greedy(sections, order(sections, "A"), deadline=deadline)
+    load = int(sections.load.max())
+    if start is not None and int((start + sections.size).max()) > (1 + FAR) * load:
+        yield from descend(sections, start, goal, deadline, seed, best)
+
+
+def descend(
+    sections: Sections,
+    offsets: IntArray,
+    goal: int,
+    deadline: Deadline,
+    seed: int = 0,
+    best: Callable[[], int | None] = lambda: None,
+) -> Iterator[IntArray]:
+    """Yield offsets of lower and lower peaks.
+
+    Parameters
+    ----------
+    sections
+        The buffers.
+    offsets
+        A valid plan to begin with, units.
+    goal
+        Units: a peak that is good enough.
+    deadline
+        When to give up.
+    seed
+        Of the random choices.
+    best
+        Returns the lowest peak that is known elsewhere, in units: steps go down from there.
+
+    Yields
+    ------
+    IntArray
+        Offset of each buffer in units.
+
+    Notes
+    -----
+    Wherever buffers come and go at one load all the time this is better than one-way searches: a
+    plan is mended where it is too high, and what is good about it stays.
+    """
+    boxes, overlaps = boxes_of(sections), overlaps_of(sections)
+    pinned = sections.pinned != FREE
+    lowest = int((offsets[pinned] + sections.size[pinned]).max(initial=goal))
+    load = int(sections.load.max(initial=0))
+    step, least = max(1, int(load * FIRST_STEP)), max(1, int(load * LEAST_STEP))
+    tries = 0
+    while tries < TRIES and not deadline.expired:
+        peak = int((offsets + sections.size).max(initial=0))
+        known = best()
+        peak = peak if known is None else min(peak, known)
+        if peak <= lowest:
+            return
+        capacity = max(lowest, peak - step)
+        below = (offsets + sections.size <= capacity) | pinned
+        state = Ejection(
+            sections, boxes, overlaps, np.where(below, offsets, 0), below.astype(np.int8), seed
+        )
+        seed += 1
+        if state.fill(capacity, deadline, PATIENCE * len(sections)):
+            offsets = state.offsets.copy()
+            yield offsets
+        elif step > least:
+            step //= 2
+        else:
+            tries += 1
