@@ -15,7 +15,7 @@ from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
 from memonger.heuristics.dive_state import Terrain, terrain_of
-from memonger.heuristics.ejection_descent import ejections
+from memonger.heuristics.ejection_descent import PATIENCE, descend, pays
 from memonger.heuristics.hot_sections import HEAT, from_hot_sections
 from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented_dive
 from memonger.problem import IntArray
@@ -49,6 +49,44 @@ class Trial(NamedTuple):
     offsets: IntArray | None
 
 
+class Best:
+    """The best plan so far.
+
+    Parameters
+    ----------
+    sections
+        The buffers.
+    offsets
+        A plan to begin with, if there is one, in units.
+    known
+        Returns the lowest peak that is known elsewhere, in units.
+    """
+
+    def __init__(
+        self, sections: Sections, offsets: IntArray | None, known: Callable[[], int | None]
+    ) -> None:
+        self.offsets = offsets
+        self._sizes = sections.size
+        self._known = known
+        self._peak = None if offsets is None else self.height(offsets)
+
+    def height(self, offsets: IntArray) -> int:
+        """Return the peak of a plan, units."""
+        return int((offsets + self._sizes).max(initial=0))
+
+    def peak(self) -> int | None:
+        """Return the lowest peak that is known, here or elsewhere, units."""
+        return min((peak for peak in (self._peak, self._known()) if peak is not None), default=None)
+
+    def take(self, offsets: IntArray) -> int | None:
+        """Take a plan and return its peak, if it is better than all that is known."""
+        peak, now = self.height(offsets), self.peak()
+        if now is not None and peak >= now:
+            return None
+        self.offsets, self._peak = offsets, peak
+        return peak
+
+
 def improve(
     sections: Sections,
     deadline: Deadline,
@@ -60,6 +98,8 @@ def improve(
     goal: int = 0,
     known: Callable[[], int | None] = lambda: None,
     hot: tuple[float, ...] = HEAT,
+    start: IntArray | None = None,
+    patience: float = PATIENCE,
 ) -> Iterator[IntArray]:
     """Yield better and better offsets until the peak is the load or the time is up.
 
@@ -84,6 +124,10 @@ def improve(
     hot
         Parts of the load from which on sections are hot, for `from_hot_sections`; it is not tried
         for fewer buffers than `MANY`.
+    start
+        A valid plan that is known, units: only lower ones are yielded, and ejections begin there.
+    patience
+        Of the first ejections; twice as much each time that they come again.
 
     Yields
     ------
@@ -93,28 +137,22 @@ def improve(
 
     Notes
     -----
-    First the canonical greedy in several orders, then ejections, then, for many buffers, plans that
-    begin with the hot sections, then dives, then segmented dives: they take turns among their
-    orders, those whose dives were best more often, and among the capacities that they begin with;
-    now and then hot sections come again. O(n + s) memory.
+    First the canonical greedy in several orders, then ejections where that ends far above the load,
+    then, for many buffers, plans that begin with the hot sections, then dives, then segmented
+    dives: they take turns among their orders, those whose dives were best more often, and among
+    the capacities that they begin with; now and then ejections and hot sections come again.
+    O(n + s) memory.
     """
     enough = max(goal, int(sections.load.max(initial=0)))
-    best: int | None = None
-
-    def lowest() -> int | None:
-        return min((peak for peak in (best, known()) if peak is not None), default=None)
-
-    trials = _trials(sections, deadline, seed, lowest, hot, enough, greedy=greedy)
+    best = Best(sections, start, known)
+    trials = _trials(sections, deadline, seed, best, hot, enough, patience, greedy=greedy)
     segmented = 0
     for name, offsets in trials:
         segmented += name.startswith("segmented")
-        if offsets is not None:
-            peak = int((offsets + sections.size).max(initial=0))
-            if (now := lowest()) is None or peak < now:
-                best = peak
-                report(name, peak)
-                yield offsets
-        now = lowest()
+        if offsets is not None and (peak := best.take(offsets)) is not None:
+            report(name, peak)
+            yield offsets
+        now = best.peak()
         if (now is not None and now <= enough) or deadline.expired or segmented == dives:
             return
 
@@ -123,9 +161,10 @@ def _trials(
     sections: Sections,
     deadline: Deadline,
     seed: int,
-    best: Callable[[], int | None],
+    best: Best,
     hot: tuple[float, ...],
     goal: int,
+    patience: float,
     *,
     greedy: bool,
 ) -> Iterator[Trial]:
@@ -134,10 +173,11 @@ def _trials(
         return
     codes = GREEDY_ORDERS if len(sections) < MANY else GREEDY_ORDERS[:4]
     for code in codes if greedy else ():
-        found = canonical_greedy(sections, order(sections, code), below=best(), deadline=deadline)
+        found = canonical_greedy(
+            sections, order(sections, code), below=best.peak(), deadline=deadline
+        )
         yield Trial(f"canonical greedy {code}", found)
-    for found in ejections(sections, goal, deadline, seed, best):
-        yield Trial("ejections", found)
+    yield from _ejections(sections, deadline, seed, best, goal, patience)
     if len(sections) >= MANY:
         yield from _hot(sections, deadline, seed, best, hot)
     terrain = terrain_of(sections)
@@ -148,21 +188,33 @@ def _trials(
             retries=retries, deadline=deadline, terrain=terrain,
         )  # fmt: skip
         if found is not None:
-            peak = int((found + sections.size).max(initial=0))
+            peak = best.height(found)
             peaks[code] = min(peak, peaks.get(code, peak))
         yield Trial(f"dive {code}, {retries} retries", found)
     ranked = tuple(sorted(peaks, key=peaks.__getitem__))
     for number, trial in enumerate(_segmented(terrain, ranked, deadline, seed, best), 1):
         yield trial
-        if len(sections) >= MANY and number % ROUND == 0:
-            yield from _hot(sections, deadline, seed + number, best, hot)
+        if number % ROUND == 0:
+            patience *= 2
+            yield from _ejections(sections, deadline, seed + number, best, goal, patience)
+            if len(sections) >= MANY:
+                yield from _hot(sections, deadline, seed + number, best, hot)
+
+
+def _ejections(
+    sections: Sections, deadline: Deadline, seed: int, best: Best, goal: int, patience: float
+) -> Iterator[Trial]:
+    """Yield what is found below the best plan, where many buffers end far above the load."""
+    if best.offsets is not None and pays(sections, best.offsets):
+        for found in descend(sections, best.offsets, goal, deadline, seed, best.peak, patience):
+            yield Trial("ejections", found)
 
 
 def _hot(
     sections: Sections,
     deadline: Deadline,
     seed: int,
-    best: Callable[[], int | None],
+    best: Best,
     hot: tuple[float, ...],
 ) -> Iterator[Trial]:
     """Yield what is found from hot sections."""
@@ -173,7 +225,7 @@ def _hot(
         return next(iter(deque(better, maxlen=1)), None)  # the last one is the best
 
     for heat in hot:
-        found = from_hot_sections(sections, heat, place, deadline, seed, best)
+        found = from_hot_sections(sections, heat, place, deadline, seed, best.peak)
         yield Trial(f"hot from {heat:.0%} of the load", found)
 
 
@@ -182,14 +234,14 @@ def _segmented(
     codes: tuple[str, ...],
     deadline: Deadline,
     seed: int,
-    best: Callable[[], int | None],
+    best: Best,
 ) -> Iterator[Trial]:
     """Yield what segmented dives find, for ever; ``codes`` are sorted, the best order first."""
     orders = NoisyOrders(terrain.sections)
     # The best order every second time, the next one every fourth time, and so on.
     turns = [code for last in range(len(codes)) for code in codes[: last + 1]]
     for number, code in enumerate(itertools.cycle(turns)):
-        known = best()
+        known = best.peak()
         target = int(terrain.load * (1 + TARGETS[_mixed(number) % len(TARGETS)]))
         if known is not None and target >= known:
             target = terrain.load

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from memonger.graph.sections import FREE, Sections
 from memonger.heuristics.arena_boxes import boxes_of, overlaps_of
-from memonger.heuristics.arena_orders import order
-from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.ejection import Ejection
 from memonger.problem import IntArray
 from memonger.stop import Deadline
@@ -17,32 +16,24 @@ from memonger.stop import Deadline
 MANY = 500
 """Buffers from which on it is worth the time; fewer are searched."""
 FAR = 0.1
-"""How far above the load the greedy ends where it is, as a part of the load; else other searches
-are better at the last per cent."""
+"""How far above the load a plan ends where it is, as a part of the load; else other searches are
+better at the last per cent."""
 FIRST_STEP = 0.02
 """First step down, as a part of the load; it is halved where it is too far."""
 TRIES = 2
 """Tries, of other seeds, at the smallest step before the descent ends."""
 LEAST_STEP = 0.001
 """Smallest step, as a part of the load."""
-PATIENCE = 10
-"""Steps a buffer without fewer buffers left over after which a try ends."""
+PATIENCE = 0.25
+"""Steps a buffer without fewer buffers left over after which a try ends, at first: where it goes
+on it goes on soon, and where it does not the time is better spent elsewhere for a while."""
 
 
-def ejections(
-    sections: Sections,
-    goal: int,
-    deadline: Deadline,
-    seed: int = 0,
-    best: Callable[[], int | None] = lambda: None,
-) -> Iterator[IntArray]:
-    """Yield what `descend` finds from a greedy of many buffers that ends far above the load."""
-    if len(sections) < MANY:
-        return
-    start = canonical_greedy(sections, order(sections, "A"), deadline=deadline)
-    load = int(sections.load.max())
-    if start is not None and int((start + sections.size).max()) > (1 + FAR) * load:
-        yield from descend(sections, start, goal, deadline, seed, best)
+def pays(sections: Sections, offsets: IntArray | None) -> bool:
+    """Return whether a plan is one of many buffers that ends far above the load."""
+    if len(sections) < MANY or offsets is None:
+        return False
+    return int((offsets + sections.size).max()) > (1 + FAR) * int(sections.load.max())
 
 
 def descend(
@@ -52,6 +43,7 @@ def descend(
     deadline: Deadline,
     seed: int = 0,
     best: Callable[[], int | None] = lambda: None,
+    patience: float = PATIENCE,
 ) -> Iterator[IntArray]:
     """Yield offsets of lower and lower peaks.
 
@@ -69,6 +61,8 @@ def descend(
         Of the random choices.
     best
         Returns the lowest peak that is known elsewhere, in units: steps go down from there.
+    patience
+        Steps a buffer without fewer buffers left over after which a try ends.
 
     Yields
     ------
@@ -98,7 +92,7 @@ def descend(
             sections, boxes, overlaps, np.where(below, offsets, 0), below.astype(np.int8), seed
         )
         seed += 1
-        if state.fill(capacity, deadline, PATIENCE * len(sections)):
+        if state.fill(capacity, deadline, math.ceil(patience * len(sections))):
             offsets = state.offsets.copy()
             yield offsets
         elif step > least:

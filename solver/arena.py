@@ -6,13 +6,12 @@ from memonger.graph.sections import sections_of
 from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
-from memonger.heuristics.ejection_descent import ejections
 from memonger.heuristics.first_fit_gaps import greedy_with_gaps, pins_contradict
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
 from memonger.solver.arena_dives import dive_into
 from memonger.solver.arena_gaps import close_part, has_gaps
-from memonger.solver.arena_incumbent import ArenaIncumbent, Part
+from memonger.solver.arena_incumbent import ArenaIncumbent
 from memonger.solver.arena_race import Race
 from memonger.solver.peeling import peel
 from memonger.solver.placement_search import is_too_large
@@ -53,25 +52,10 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
                 if incumbent.highest() is part:
                     break
                 continue
-            _eject(incumbent, part)
             Race(incumbent, part, peeled).run()
     except KeyboardInterrupt:
         run.deadline.stop()
     return incumbent.outcome()
-
-
-def _eject(incumbent: ArenaIncumbent, part: Part) -> None:
-    """Lower a part by ejections, if it has many buffers."""
-    run = incumbent.run
-    found = ejections(
-        incumbent.sections.subset(part.members),
-        max(part.lower, incumbent.bound),
-        run.deadline,
-        run.seed,
-        lambda: part.upper,
-    )
-    for offsets in found:
-        incumbent.offer_part(part, offsets, "ejections")
 
 
 def _greedy(incumbent: ArenaIncumbent) -> None:

@@ -22,9 +22,9 @@ def dive_into(incumbent: ArenaIncumbent, part: Part) -> None:
     has a thread, a seed and an order of the hot sections of its own, and all know the best peak.
     """
     sections = incumbent.sections.subset(part.members)
-    run = incumbent.run
+    run, start = incumbent.run, incumbent.offsets[part.members]
     if run.workers == 1:
-        for offsets in improve(sections, run.deadline, run.seed, greedy=False):
+        for offsets in improve(sections, run.deadline, run.seed, greedy=False, start=start):
             incumbent.offer_part(part, offsets, "dives")
             if _over(incumbent, part):
                 return
@@ -36,7 +36,7 @@ def dive_into(incumbent: ArenaIncumbent, part: Part) -> None:
         turn = 2 * number % len(HEAT)
         for offsets in improve(
             sections, deadline, run.seed + number, greedy=False, goal=incumbent.bound,
-            known=lambda: part.upper, hot=HEAT[turn:] + HEAT[:turn],
+            known=lambda: part.upper, hot=HEAT[turn:] + HEAT[:turn], start=start,
         ):  # fmt: skip
             found.put(offsets)
 

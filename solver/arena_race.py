@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from memonger.graph.sections import Sections
 from memonger.heuristics.arena_schedule import improve
+from memonger.heuristics.ejection_descent import PATIENCE
 from memonger.problem import IntArray
 from memonger.result import Proof
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
@@ -198,8 +199,10 @@ class Race:
         if len(self.sections) < DIVE_FROM:
             return
         run = self.incumbent.run
-        seed = run.seed + self._dived
-        for offsets in improve(self.sections, run.deadline, seed, greedy=False, dives=DIVES):
+        for offsets in improve(
+            self.sections, run.deadline, run.seed + self._dived, greedy=False, dives=DIVES,
+            start=self.known(), patience=PATIENCE * self._dived / STEP_NODES,
+        ):  # fmt: skip
             self.take(Found(Proof.SEARCH, offsets=offsets), "dives")
             if self.over:
                 return

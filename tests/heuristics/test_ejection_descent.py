@@ -1,14 +1,14 @@
 """Peaks that go down by ejections."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.graph.sections import FREE, sections_of
-from memonger.heuristics import ejection_descent
+from memonger.heuristics import arena_schedule
 from memonger.heuristics.arena_orders import order
+from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
-from memonger.heuristics.ejection_descent import descend, ejections
+from memonger.heuristics.ejection_descent import MANY, PATIENCE, descend, pays
 from memonger.instances.arena_families import churn, uniform_trace
 from memonger.stop import Deadline
 from tests.arena_oracles import check, drawn_problems, peak_of, pins_overlap
@@ -68,14 +68,31 @@ def test_no_time_no_plan():
     assert list(descend(sections, greedy(sections), 0, Deadline(0.0))) == []
 
 
-@pytest.mark.parametrize("fewer", [False, True])
-def test_only_many_buffers_that_end_far_above_the_load(fewer, monkeypatch):
-    crowded, near = sections_of(churn(600)), sections_of(uniform_trace(600))
-    if fewer:
-        monkeypatch.setattr(ejection_descent, "MANY", 601)
-    found = next(ejections(crowded, 0, ENDLESS), None)
-    assert (found is None) == fewer
-    assert peak_of(near, greedy(near)) <= 1.1 * int(near.load.max())
-    assert next(ejections(near, 0, ENDLESS), None) is None
-    if found is not None:
-        assert peak_of(crowded, found) < peak_of(crowded, greedy(crowded))
+def test_only_many_buffers_that_end_far_above_the_load():
+    crowded, few, near = (sections_of(p) for p in (churn(600), churn(MANY - 1), uniform_trace(600)))
+    assert pays(crowded, greedy(crowded))
+    assert not pays(crowded, None)
+    assert not pays(few, greedy(few))
+    assert not pays(near, greedy(near))
+
+
+def test_the_schedule_comes_back_to_ejections_with_more_patience(monkeypatch):
+    """From the best plan so far, wherever it comes from."""
+    sections = sections_of(churn(600))
+    seen = []
+
+    def spy(sections, offsets, goal, deadline, seed, best, patience):
+        seen.append((peak_of(sections, offsets), best(), patience))
+        yield from descend(sections, offsets, goal, deadline, seed, best, patience)
+
+    monkeypatch.setattr(arena_schedule, "descend", spy)
+    names, start = [], greedy(sections)
+    *_, last = improve(
+        sections, ENDLESS, 0, lambda *entry: names.append(entry[0]),
+        greedy=False, dives=5, start=start,
+    )  # fmt: skip
+    assert "ejections" in names
+    assert peak_of(sections, last) < peak_of(sections, start)
+    assert [patience for *_, patience in seen] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE]
+    assert seen[0][0] == peak_of(sections, start)
+    assert all(peak == known for peak, known, _ in seen)
