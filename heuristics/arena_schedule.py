@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
 from memonger.heuristics.dive import dive
 from memonger.heuristics.dive_state import Terrain, terrain_of
-from memonger.heuristics.ejection_descent import PATIENCE, descend, pays
+from memonger.heuristics.ejection_descent import PATIENCE, ejections
 from memonger.heuristics.hot_sections import HEAT, from_hot_sections
 from memonger.heuristics.segmented_dive import NoisyOrders, Stretches, segmented_dive
 from memonger.problem import IntArray
@@ -177,7 +177,7 @@ def _trials(
             sections, order(sections, code), below=best.peak(), deadline=deadline
         )
         yield Trial(f"canonical greedy {code}", found)
-    yield from _ejections(sections, deadline, seed, best, goal, patience)
+    patience = yield from _ejections(sections, deadline, seed, best, goal, patience)
     if len(sections) >= MANY:
         yield from _hot(sections, deadline, seed, best, hot)
     terrain = terrain_of(sections)
@@ -191,23 +191,27 @@ def _trials(
             peak = best.height(found)
             peaks[code] = min(peak, peaks.get(code, peak))
         yield Trial(f"dive {code}, {retries} retries", found)
+    patience = yield from _ejections(sections, deadline, seed, best, goal, patience)
     ranked = tuple(sorted(peaks, key=peaks.__getitem__))
     for number, trial in enumerate(_segmented(terrain, ranked, deadline, seed, best), 1):
         yield trial
-        if number % ROUND == 0:
-            patience *= 2
-            yield from _ejections(sections, deadline, seed + number, best, goal, patience)
-            if len(sections) >= MANY:
-                yield from _hot(sections, deadline, seed + number, best, hot)
+        patience = yield from _ejections(sections, deadline, seed + number, best, goal, patience)
+        if len(sections) >= MANY and number % ROUND == 0:
+            yield from _hot(sections, deadline, seed + number, best, hot)
 
 
 def _ejections(
     sections: Sections, deadline: Deadline, seed: int, best: Best, goal: int, patience: float
-) -> Iterator[Trial]:
-    """Yield what is found below the best plan, where many buffers end far above the load."""
-    if best.offsets is not None and pays(sections, best.offsets):
-        for found in descend(sections, best.offsets, goal, deadline, seed, best.peak, patience):
-            yield Trial("ejections", found)
+) -> Generator[Trial, None, float]:
+    """Yield what ejections find; return how patient they should be the next time."""
+    if best.offsets is None:
+        return patience
+    found = ejections(sections, best.offsets, goal, deadline, seed, best.peak, patience)
+    while True:
+        try:
+            yield Trial("ejections", next(found))
+        except StopIteration as end:
+            return float(end.value)
 
 
 def _hot(

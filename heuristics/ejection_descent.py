@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 
@@ -29,11 +29,32 @@ PATIENCE = 0.25
 on it goes on soon, and where it does not the time is better spent elsewhere for a while."""
 
 
-def pays(sections: Sections, offsets: IntArray | None) -> bool:
-    """Return whether a plan is one of many buffers that ends far above the load."""
-    if len(sections) < MANY or offsets is None:
-        return False
-    return int((offsets + sections.size).max()) > (1 + FAR) * int(sections.load.max())
+def ejections(
+    sections: Sections,
+    offsets: IntArray,
+    goal: int,
+    deadline: Deadline,
+    seed: int = 0,
+    best: Callable[[], int | None] = lambda: None,
+    patience: float = PATIENCE,
+) -> Generator[IntArray, None, float]:
+    """Yield what `descend` finds where many buffers end far above the load.
+
+    It is tried more and more patiently, as long as that pays. Return how patient it should be the
+    next time.
+    """
+    load = int(sections.load.max(initial=0))
+    while len(sections) >= MANY and not deadline.expired:
+        before = _peak(sections, offsets)
+        if before <= (1 + FAR) * load:
+            break
+        for found in descend(sections, offsets, goal, deadline, seed, best, patience):
+            offsets = found
+            yield found
+        patience *= 2
+        if before - _peak(sections, offsets) < FIRST_STEP * load:
+            break
+    return patience
 
 
 def descend(
@@ -81,7 +102,7 @@ def descend(
     step, least = max(1, int(load * FIRST_STEP)), max(1, int(load * LEAST_STEP))
     tries = 0
     while tries < TRIES and not deadline.expired:
-        peak = int((offsets + sections.size).max(initial=0))
+        peak = _peak(sections, offsets)
         known = best()
         peak = peak if known is None else min(peak, known)
         if peak <= lowest:
@@ -99,3 +120,7 @@ def descend(
             step //= 2
         else:
             tries += 1
+
+
+def _peak(sections: Sections, offsets: IntArray) -> int:
+    return int((offsets + sections.size).max(initial=0))

@@ -6,6 +6,7 @@ from memonger.graph.sections import sections_of
 from memonger.heuristics.arena_boxes import pins_clash
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.canonical import canonical_greedy
+from memonger.heuristics.ejection_descent import ejections
 from memonger.heuristics.first_fit_gaps import greedy_with_gaps, pins_contradict
 from memonger.problem import Problem
 from memonger.registry import ARENA, ArenaAlgorithm, ArenaOutcome, ArenaRun
@@ -39,6 +40,7 @@ def solve_arena(problem: Problem, run: ArenaRun) -> ArenaOutcome:
         incumbent.offer_plan(run.hint)
     try:
         _greedy(incumbent)
+        _eject(incumbent)
         while not (incumbent.closed or run.deadline.expired):
             part = incumbent.highest()
             if has_gaps(incumbent, part):
@@ -74,6 +76,15 @@ def _greedy(incumbent: ArenaIncumbent) -> None:
             incumbent.offer(fitted, name)
             if incumbent.closed:
                 return
+
+
+def _eject(incumbent: ArenaIncumbent) -> None:
+    """Lower all parts at once by ejections, where the greedy ends far above the load."""
+    sections, run = incumbent.sections, incumbent.run
+    if incumbent.problem.gapped or incumbent.closed:
+        return
+    for offsets in ejections(sections, incumbent.offsets, incumbent.bound, run.deadline, run.seed):
+        incumbent.offer(offsets, "ejections")
 
 
 ARENA.add(

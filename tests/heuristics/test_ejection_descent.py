@@ -1,5 +1,7 @@
 """Peaks that go down by ejections."""
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,7 +10,7 @@ from memonger.heuristics import arena_schedule
 from memonger.heuristics.arena_orders import order
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.canonical import canonical_greedy
-from memonger.heuristics.ejection_descent import MANY, PATIENCE, descend, pays
+from memonger.heuristics.ejection_descent import MANY, PATIENCE, descend, ejections
 from memonger.instances.arena_families import churn, uniform_trace
 from memonger.stop import Deadline
 from tests.arena_oracles import check, drawn_problems, peak_of, pins_overlap
@@ -68,12 +70,23 @@ def test_no_time_no_plan():
     assert list(descend(sections, greedy(sections), 0, Deadline(0.0))) == []
 
 
+def lowered(sections, patience=PATIENCE):
+    """Return the peaks that ejections find from a greedy, and how patient they were at last."""
+    found, peaks = ejections(sections, greedy(sections), 0, ENDLESS, patience=patience), []
+    while True:
+        try:
+            peaks.append(peak_of(sections, next(found)))
+        except StopIteration as end:
+            return peaks, end.value
+
+
 def test_only_many_buffers_that_end_far_above_the_load():
     crowded, few, near = (sections_of(p) for p in (churn(600), churn(MANY - 1), uniform_trace(600)))
-    assert pays(crowded, greedy(crowded))
-    assert not pays(crowded, None)
-    assert not pays(few, greedy(few))
-    assert not pays(near, greedy(near))
+    assert lowered(few) == lowered(near) == ([], PATIENCE)
+    peaks, patience = lowered(crowded)
+    assert peaks == sorted(set(peaks), reverse=True)
+    assert peaks[0] < peak_of(crowded, greedy(crowded))
+    assert patience > 2 * PATIENCE  # it paid
 
 
 def test_the_schedule_comes_back_to_ejections_with_more_patience(monkeypatch):
@@ -83,16 +96,18 @@ def test_the_schedule_comes_back_to_ejections_with_more_patience(monkeypatch):
 
     def spy(sections, offsets, goal, deadline, seed, best, patience):
         seen.append((peak_of(sections, offsets), best(), patience))
-        yield from descend(sections, offsets, goal, deadline, seed, best, patience)
+        return ejections(sections, offsets, goal, deadline, seed, best, patience)
 
-    monkeypatch.setattr(arena_schedule, "descend", spy)
+    monkeypatch.setattr(arena_schedule, "ejections", spy)
     names, start = [], greedy(sections)
     *_, last = improve(
         sections, ENDLESS, 0, lambda *entry: names.append(entry[0]),
-        greedy=False, dives=5, start=start,
+        greedy=False, dives=2, start=start,
     )  # fmt: skip
     assert "ejections" in names
     assert peak_of(sections, last) < peak_of(sections, start)
-    assert [patience for *_, patience in seen] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE]
-    assert seen[0][0] == peak_of(sections, start)
+    assert seen[0] == (peak_of(sections, start), peak_of(sections, start), PATIENCE)
+    patiences = [patience for *_, patience in seen]
+    assert len(patiences) == 3
+    assert all(later >= 2 * sooner for sooner, later in itertools.pairwise(patiences))
     assert all(peak == known for peak, known, _ in seen)
