@@ -88,34 +88,42 @@ def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> Vecto
     pairs = np.array(list(edges), dtype=np.int64).reshape(-1, 2)
     pairs = pairs[np.argsort(pairs[:, 1], kind="stable")]
     first = np.searchsorted(pairs[:, 1], np.arange(num_operators + 1))
-    # The table is what takes memory, and time to write.
-    narrow = num_operators <= np.iinfo(np.uint16).max
-    zero = np.zeros(1, dtype=np.uint16 if narrow else np.int32)
-    return VectorClocks(*_clocks(first, np.ascontiguousarray(pairs[:, 0]), zero))
+    befores = np.ascontiguousarray(pairs[:, 0])
+    waiting = np.bincount(befores, minlength=num_operators)
+    # The table is what takes memory, and time to write: most of it is zero and never touched.
+    dtype = np.uint16 if num_operators <= np.iinfo(np.uint16).max else np.int32
+    chain, position, widths = _cover(first, befores, waiting, np.zeros(1, dtype=dtype))
+    before = np.zeros((num_operators, max(1, int(widths[-1]))), dtype=dtype)
+    _fill(before, first, befores, chain, position, widths)
+    return VectorClocks(chain, position, before)
 
 
 @numba.njit(cache=True, nogil=True)
-def _clocks(first, befores, zero):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return (chain, position, before), the table of the type of ``zero``.
+def _cover(first, befores, waiting, zero):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return (chain, position, widths): widths[v] chains are open when v begins.
 
-    Operator v waits for befores[first[v]:first[v + 1]].
+    Operator v waits for befores[first[v]:first[v + 1]], and waiting[v] others wait for it: as many
+    rows of the table are kept, of the type of ``zero``, as operators are still waited for.
     """
     num_operators = len(first) - 1
     chain = np.zeros(num_operators, np.int32)
     position = np.zeros(num_operators, np.int32)
+    widths = np.zeros(num_operators + 1, np.int64)
     lengths = np.zeros(num_operators, np.int32)  # operators in each chain so far
     tails = np.zeros(num_operators, np.int64)  # last operator of each chain
+    left = waiting.copy()
     opened = 0
-    rows = [np.zeros(opened, zero.dtype) for _ in range(0)]  # as wide as chains are open
+    rows = [np.zeros(opened, zero.dtype) for _ in range(num_operators)]
+    spare = [np.zeros(opened, zero.dtype) for _ in range(0)]
     for operator in range(num_operators):
-        row = np.zeros(opened, zero.dtype)
+        widths[operator] = opened
+        row = _row(spare, opened, zero)
         for predecessor in befores[first[operator] : first[operator + 1]]:
-            other = rows[predecessor]
-            for c in range(len(other)):
-                row[c] = max(row[c], other[c])
-            own = chain[predecessor]
-            row[own] = max(int(row[own]), position[predecessor] + 1)
-        rows.append(row)
+            _join(row, rows[predecessor], widths[predecessor], chain, position, predecessor)
+            left[predecessor] -= 1
+            if left[predecessor] == 0:
+                spare.append(rows[predecessor])
+                rows[predecessor] = rows[predecessor][:0]
         best = -1
         for c in range(opened):  # chains that are over; of these the one with the latest tail
             if row[c] == lengths[c] and (best < 0 or tails[c] > tails[best]):
@@ -126,10 +134,47 @@ def _clocks(first, befores, zero):  # type: ignore[no-untyped-def]  # noqa: ANN0
         chain[operator], position[operator] = best, lengths[best]
         lengths[best] += 1
         tails[best] = operator
-    before = np.zeros((num_operators, max(1, opened)), zero.dtype)
-    for operator in range(num_operators):
-        before[operator, : len(rows[operator])] = rows[operator]
-    return chain, position, before
+        if left[operator] > 0:
+            rows[operator] = row
+        else:
+            spare.append(row)
+    widths[num_operators] = opened
+    return chain, position, widths
+
+
+@numba.njit(cache=True, nogil=True)
+def _row(spare, width, zero):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return zeros, at least as many as ``width``: a row that is not used any more, if one will do.
+
+    New pages of memory are what takes the time.
+    """
+    while len(spare) > 0:
+        row = spare.pop()
+        if len(row) >= width:  # else it has become too short for ever
+            row[:width] = 0
+            return row
+    room = 64
+    while room < width:
+        room *= 2
+    return np.zeros(room, zero.dtype)
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(row, other, width, chain, position, predecessor):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Raise a row to what a predecessor waits for, and the predecessor itself."""
+    for c in range(width):
+        row[c] = max(row[c], other[c])
+    own = chain[predecessor]
+    row[own] = max(int(row[own]), position[predecessor] + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(before, first, befores, chain, position, widths):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write the table, once it is known how wide it is."""
+    for operator in range(len(before)):
+        row = before[operator]
+        for predecessor in befores[first[operator] : first[operator + 1]]:
+            _join(row, before[predecessor], widths[predecessor], chain, position, predecessor)
 
 
 def clocks_of(def_use: DefUse) -> VectorClocks:
