@@ -12,7 +12,9 @@ from memonger.errors import ProblemError
 
 IntArray = npt.NDArray[np.int64]
 VectorArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
-ClockArray = npt.NDArray[np.uint16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+ClockArray = (
+    npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,8 +91,10 @@ def vector_clocks(num_operators: int, edges: Iterable[tuple[int, int]]) -> Vecto
     befores = np.ascontiguousarray(pairs[:, 0])
     waiting = np.bincount(befores, minlength=num_operators)
     # The table is what takes memory, and time to write: most of it is zero and never touched.
-    dtype = np.uint16 if num_operators <= np.iinfo(np.uint16).max else np.int32
-    chain, position, widths = _cover(first, befores, waiting, np.zeros(1, dtype=dtype))
+    for dtype in (np.uint8, np.uint16, np.int32):
+        chain, position, widths = _cover(first, befores, waiting, np.zeros(1, dtype=dtype))
+        if position.max(initial=0) < np.iinfo(dtype).max:  # nothing wrapped around
+            break
     before = np.zeros((num_operators, max(1, int(widths[-1]))), dtype=dtype)
     _fill(before, first, befores, chain, position, widths)
     return VectorClocks(chain, position, before)

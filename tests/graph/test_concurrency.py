@@ -63,3 +63,27 @@ def test_hazards_of_every_kind_order_the_operators_of_a_net():
     clocks = clocks_of(analyse(net(text, inputs="x z", outputs="c")))
     before = {(i, j) for i in range(4) for j in range(4) if clocks.precedes(i, j)}
     assert before == {(0, 1), (0, 2), (1, 2), (0, 3), (1, 3)}
+
+
+@pytest.mark.parametrize(("length", "dtype"), [(254, np.uint8), (255, np.uint8), (256, np.uint16)])
+def test_long_chains_are_counted_in_wider_numbers(length, dtype):
+    """Two chains side by side, the second one fed by the first one halfway."""
+    first = [(2 * i, 2 * i + 2) for i in range(length - 1)]
+    second = [(2 * i + 1, 2 * i + 3) for i in range(length - 1)]
+    half = 2 * (length // 2)
+    edges = [*first, *second, (half - 2, half + 1)]
+    clocks = vector_clocks(2 * length, edges)
+    assert clocks.num_chains == 2
+    assert clocks.before.dtype == dtype
+    closure = nx.transitive_closure_dag(nx.DiGraph(edges))
+    ends = [0, 1, half - 2, half + 1, 2 * length - 2, 2 * length - 1]
+    for one, other in itertools.product(ends, range(2 * length)):
+        assert clocks.precedes(one, other) == closure.has_edge(one, other)
+        assert clocks.precedes(other, one) == closure.has_edge(other, one)
+
+
+def test_very_long_chains():
+    size = 70_000
+    clocks = vector_clocks(size, [(i, i + 1) for i in range(size - 1)])
+    assert clocks.num_chains == 1
+    assert clocks.before[:, 0].tolist() == list(range(size))
