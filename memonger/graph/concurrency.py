@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memonger.net.defuse import DefUse
-from memonger.net.hazards import hazards
+from memonger.net.hazards import hazard_rows
 from memonger.vector_time import ClockArray
 
 Int32Array = npt.NDArray[np.int32]
@@ -181,5 +181,5 @@ def _fill(before, first, befores, chain, position, widths):  # type: ignore[no-u
 
 def clocks_of(def_use: DefUse) -> VectorClocks:
     """Return the vector clocks of a net that runs its operators as their hazards allow."""
-    edges = ((hazard.before, hazard.after) for hazard in hazards(def_use, declared=True))
-    return vector_clocks(len(def_use.reads), edges)
+    rows = hazard_rows(def_use.operands, def_use.declared, declared=True)
+    return vector_clocks(len(def_use.operands), [(before, after) for before, after, *_ in rows])

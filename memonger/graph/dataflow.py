@@ -10,7 +10,7 @@ from networkx.utils import UnionFind
 
 from memonger.collector import collector_paused
 from memonger.net.defuse import EXTERNAL, DefUse, analyse
-from memonger.net.hazards import hazards
+from memonger.net.hazards import hazard_rows
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 from memonger.net.schema import schema
 from memonger.net.subnets import Operands, operands_of
@@ -90,8 +90,8 @@ def dependencies(def_use: DefUse) -> Iterator[tuple[int, int, str]]:
 
     Any order in which all of them wait computes the same; see `memonger.net.hazards`.
     """
-    for hazard in hazards(def_use):
-        yield hazard.before, hazard.after, hazard.blob
+    for before, after, _, blob in hazard_rows(def_use.operands, def_use.declared):
+        yield before, after, blob
     yield from _hazards_of_views(def_use)
 
 

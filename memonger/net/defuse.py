@@ -54,6 +54,8 @@ class DefUse:
         Per operator, version ids of its control inputs, in their order.
     external
         Names read before they are written, or declared as external inputs, in order.
+    declared
+        External inputs that the net declares, in order.
     last
         Name -> its version at the end of the net.
     """
@@ -64,6 +66,7 @@ class DefUse:
     writes: list[dict[str, int]]
     controls: list[tuple[int, ...]]
     external: tuple[str, ...]
+    declared: tuple[str, ...]
     last: dict[str, int]
 
 
@@ -156,7 +159,10 @@ class _Analysis:
             if name not in self.last:
                 raise NetError(f"external output {name!r} is never written")
         external = tuple(v.blob for v in self.versions if v.writer == EXTERNAL)
-        return DefUse(self.versions, operands, reads, writes, controls, external, self.last)
+        declared = tuple(dict.fromkeys(self.net.external_input))
+        return DefUse(
+            self.versions, operands, reads, writes, controls, external, declared, self.last
+        )
 
     def _read(self, index: int, names: Operands) -> dict[str, int]:
         versions, last = self.versions, self.last

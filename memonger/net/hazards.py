@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from memonger.net.defuse import EXTERNAL, DefUse
+from memonger.net.defuse import EXTERNAL
+from memonger.net.subnets import Operands
 
 
 class HazardKind(StrEnum):
@@ -27,19 +28,22 @@ class Hazard(NamedTuple):
     blob: str
 
 
-def hazards(def_use: DefUse, *, declared: bool = False) -> Iterator[Hazard]:
+def hazards(
+    operands: Iterable[Operands], external: Iterable[str], *, declared: bool = False
+) -> Iterator[Hazard]:
     """Yield the direct hazards between the operators of a net.
 
-    A reader
-    waits for the last writer (RAW), a writer for the readers of the version before (WAR) and,
-    where that has none, for its writer (WAW), and an operator for the last writers of its control
-    inputs. All other pairs follow by transitivity. Hazards of an operator with itself are left
-    out.
+    A reader waits for the last writer (RAW), a writer for the readers of the value before (WAR)
+    and, where that has none, for its writer (WAW), and an operator for the last writers of its
+    control inputs. All other pairs follow by transitivity. Hazards of an operator with itself are
+    left out.
 
     Parameters
     ----------
-    def_use
-        From `memonger.net.defuse.analyse`.
+    operands
+        What each operator touches, in program order.
+    external
+        The external inputs that the net declares.
     declared
         Only what inputs, outputs and control inputs say: these are the edges that Caffe2's
         parallel executors work with. Blobs that only nets inside an operator name are left out.
@@ -49,37 +53,56 @@ def hazards(def_use: DefUse, *, declared: bool = False) -> Iterator[Hazard]:
     Hazard
         In the order of ``after``; linear in the number of reads and writes.
     """
-    versions = def_use.versions
-    current: dict[str, int] = {}
-    for version_id, version in enumerate(versions):
-        if version.writer == EXTERNAL:
-            current[version.blob] = version_id
-    for index, (reads, writes) in enumerate(zip(def_use.reads, def_use.writes, strict=True)):
-        hidden = def_use.operands[index].undeclared if declared else ()
-        for blob, version_id in reads.items():
-            if blob in hidden:
-                continue
-            writer = versions[version_id].writer
+    return map(Hazard._make, hazard_rows(operands, external, declared=declared))
+
+
+def hazard_rows(
+    operands: Iterable[Operands], external: Iterable[str], *, declared: bool = False
+) -> Iterator[tuple[int, int, HazardKind, str]]:
+    """Yield what `hazards` does as plain tuples, which are made much faster."""
+    last: dict[str, tuple[int, list[int]]] = {name: (EXTERNAL, []) for name in external}
+    seen: list[Operands] = []
+    for index, touched in enumerate(operands):
+        seen.append(touched)
+        hidden = touched.undeclared if declared else ()
+        for name, (writer, readers) in _read(touched, last):
+            readers.append(index)
+            if writer != EXTERNAL and name not in hidden:
+                yield writer, index, HazardKind.RAW, name
+        for name in touched.controls:
+            writer, _ = last[name]
             if writer != EXTERNAL:
-                yield Hazard(writer, index, HazardKind.RAW, blob)
-        for version_id in def_use.controls[index]:
-            version = versions[version_id]
-            if version.writer != EXTERNAL:
-                yield Hazard(version.writer, index, HazardKind.CONTROL, version.blob)
-        for blob, version_id in writes.items():
-            if blob in hidden:
+                yield writer, index, HazardKind.CONTROL, name
+        for name in touched.writes:
+            before = last.get(name)
+            last[name] = (index, [])
+            if before is None or name in hidden:
                 continue
-            before = versions[current[blob]] if blob in current else None
-            current[blob] = version_id
-            if before is None:
-                continue
+            writer, readers = before
             waits = [
                 reader
-                for reader in before.readers
-                if reader != index
-                and not (declared and blob in def_use.operands[reader].undeclared)
+                for reader in readers
+                if reader != index and not (declared and name in seen[reader].undeclared)
             ]
             for reader in waits:
-                yield Hazard(reader, index, HazardKind.WAR, blob)
-            if not waits and index not in before.readers and before.writer != EXTERNAL:
-                yield Hazard(before.writer, index, HazardKind.WAW, blob)
+                yield reader, index, HazardKind.WAR, name
+            if not waits and index not in readers and writer != EXTERNAL:
+                yield writer, index, HazardKind.WAW, name
+
+
+def _read(
+    touched: Operands, last: dict[str, tuple[int, list[int]]]
+) -> list[tuple[str, tuple[int, list[int]]]]:
+    """Return the names that an operator reads, each with its last writer and its readers."""
+    found = []
+    for name in touched.reads:
+        value = last.get(name)
+        if value is None:
+            if name in touched.undeclared:  # a temporary of a net inside, written there first
+                continue
+            value = last[name] = (EXTERNAL, [])
+        found.append((name, value))
+    for name in touched.partial:  # what may stay in place is read
+        if name in last and name not in touched.reads:
+            found.append((name, last[name]))
+    return found

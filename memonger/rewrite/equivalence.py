@@ -17,10 +17,16 @@ from memonger.collector import collector_paused
 from memonger.errors import EquivalenceError
 from memonger.graph.concurrency import VectorClocks, clocks_of
 from memonger.net.defuse import EXTERNAL, DefUse, analyse, outputs_of
-from memonger.net.hazards import Hazard, HazardKind, hazards
+from memonger.net.hazards import Hazard, HazardKind, hazard_rows
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import IDLE, has_effects, is_sequential, schema
-from memonger.net.subnets import Operands, declared_operands, inner_operators, operands
+from memonger.net.subnets import (
+    Operands,
+    declared_operands,
+    inner_operators,
+    net_operands,
+    operands,
+)
 from memonger.rewrite.canonical import compare_operators
 from memonger.rewrite.memory import Memory, Value, makes_views
 
@@ -84,7 +90,7 @@ def verify_equivalence(
     if not is_sequential(original.type):
         if clocks is None:
             clocks = clocks_of(def_use)
-        _compare_schedules(def_use, clocks, analyse(rewritten, renamed), positions, views=views)
+        _compare_schedules(def_use, clocks, rewritten, renamed, positions, views=views)
 
 
 def _compare_effects(original: NetDef, def_use: DefUse, order: Sequence[int]) -> None:
@@ -174,13 +180,14 @@ def _compare(
 def _compare_schedules(
     original: DefUse,
     clocks: VectorClocks,
-    rewritten: DefUse,
+    rewritten: NetDef,
+    renamed: Sequence[Operands],
     order: Sequence[int],
     *,
     views: bool,
 ) -> None:
     """Check that what holds in program order holds in every schedule of a parallel net."""
-    for hazard in _added(original, clocks, rewritten, order):
+    for hazard in _added(original, clocks, hazard_rows(renamed, rewritten.external_input), order):
         raise EquivalenceError(
             f"operator {order[hazard.after]} now waits for operator {order[hazard.before]} "
             f"({hazard.kind}, blob {hazard.blob!r}), which the original does not imply"
@@ -188,7 +195,7 @@ def _compare_schedules(
     if not views:
         return
     known = {(race.before, race.after) for race in _view_races(original, clocks)}
-    for race in _view_races(rewritten, clocks_of(rewritten)):
+    for race in view_races(rewritten):
         if (order[race.before], order[race.after]) not in known:
             raise EquivalenceError(
                 f"operator {race.after} overwrites memory under {race.blob!r} that operator "
@@ -207,21 +214,23 @@ def added_dependencies(
     """
     positions = range(len(original.op)) if order is None else order
     def_use = analyse(original)
-    yield from _added(def_use, clocks_of(def_use), analyse(rewritten), positions)
+    found = hazard_rows(net_operands(rewritten), rewritten.external_input)
+    yield from _added(def_use, clocks_of(def_use), found, positions)
 
 
 def _added(
-    original: DefUse, clocks: VectorClocks, rewritten: DefUse, order: Sequence[int]
+    original: DefUse,
+    clocks: VectorClocks,
+    rows: Iterable[tuple[int, int, HazardKind, str]],
+    order: Sequence[int],
 ) -> Iterator[Hazard]:
-    found = list(hazards(rewritten))
-    implied = clocks.precede(
-        [order[hazard.before] for hazard in found], [order[hazard.after] for hazard in found]
-    )
+    found = list(rows)
+    implied = clocks.precede([order[row[0]] for row in found], [order[row[1]] for row in found])
     if implied.all():
         return
-    races = {(hazard.before, hazard.after) for hazard in hazards(original)}
+    races = {row[:2] for row in hazard_rows(original.operands, original.declared)}
     for index in np.flatnonzero(~implied).tolist():
-        hazard = found[index]
+        hazard = Hazard._make(found[index])
         if (order[hazard.before], order[hazard.after]) not in races:
             yield hazard
 
