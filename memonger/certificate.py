@@ -105,10 +105,13 @@ class CliqueCertificate:
         Raises
         ------
         PlanError
-            If the problem is in vector time: nothing is proven then.
+            If the problem is in vector time, or on several devices, of which each has a topmost
+            buffer: nothing is proven then.
         """
         if problem.vector_time is not None:
             raise PlanError("a time point proves nothing for the arena in vector time")
+        if len(problem.devices) > 1:
+            raise PlanError("a time point proves a bound for the arena of one device alone")
         live = [
             (buffer.alignment, span)
             for buffer in problem.buffers

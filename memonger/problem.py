@@ -86,9 +86,9 @@ class Problem:
     ------
     ProblemError
         If a name is empty or not unique, a size or a time negative, a live range empty, an
-        alignment below 1, gaps not as they must be, or the sizes add up to 2^62 bytes or more; or
-        if a pair is none that can be in place, or a rule speaks of buffers that are none, are
-        empty, or are on two devices. Names the buffer.
+        alignment below 1 or not below 2^62, gaps not as they must be, or the sizes add up to 2^62
+        bytes or more; or if a pair is none that can be in place, or a rule speaks of buffers that
+        are none, are empty, or are on two devices. Names the buffer.
 
     Examples
     --------
@@ -237,6 +237,8 @@ def _check(buffer: Buffer) -> None:
         fault: str | None = f"has the negative size {buffer.size}"
     elif buffer.alignment < 1:
         fault = f"has the alignment {buffer.alignment}, below 1"
+    elif buffer.alignment >= MAX_TOTAL_BYTES:
+        fault = f"has the alignment {buffer.alignment}; the limit is 2^62"
     elif buffer.offset is not None and (buffer.offset < 0 or buffer.offset % buffer.alignment):
         fault = f"cannot be pinned to {buffer.offset}"
     elif not 0 <= buffer.start < buffer.end < 2**62:

@@ -175,6 +175,10 @@ def verify_arena(problem: Problem, plan: ArenaPlan) -> int:
     """
     if problem.vector_time is not None:
         raise PlanError("arena plans of nets that run in parallel cannot be checked")
+    if problem.rules:
+        raise PlanError(
+            "rules speak of shared buffers, of which plans of the form 'arena' have none"
+        )
     if len(plan.offsets) != len(problem):
         raise PlanError(
             f"the plan places {len(plan.offsets)} buffers, the problem has {len(problem)}"

@@ -5,8 +5,9 @@
 
 Imports nothing of memonger. Works out from a `memonger-plan/1` file (.gz or not) of the form
 ``order`` whether every operator runs once and behind all that it waits for, how many bytes are
-live at most, and what the certificate proves about all orders. Exit code 0 if all that is claimed
-holds, 3 if not, 2 if the file is malformed.
+live at most, and what the certificate proves about all orders. Whether its operators are those of
+some net or graph is another question: `memonger check GRAPH PLAN.json` compares them. Exit code 0
+if all that is claimed holds, 3 if not, 2 if the file is malformed.
 """
 
 import gzip
@@ -197,6 +198,7 @@ def check(plan: Json) -> str:
     require(plan["status"] != "optimal" or bound == cost, "'optimal' above the bound")
     if proof is None:
         require(plan["proof"] not in CERTIFIED, "a certificate is missing")
+        require(plan["proof"] in (None, "search", "cp-sat"), "no such proof", ValueError)
         unproven = plan["proof"] is None and plan["status"] == "optimal"
         require(not unproven, "'optimal' without a proof")
         return f"valid: peak {cost}; the bound {bound} is not certified"

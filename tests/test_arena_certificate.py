@@ -249,6 +249,10 @@ CLAIMS = [  # what is changed in a plan, and the exit code of both checkers
     ({"pinned": {"c": 6, "a": 6}}, 3),
     ({"pinned": {"c": 6, "x": 6}}, 2),
     ({"devices": {"a": "gpu"}}, 3),
+    ({"certificate": {**CLIQUE, "devices": {"": THRESHOLD}}}, 0),
+    ({"certificate": {**CLIQUE, "devices": {"": THRESHOLD}}, "proof": "threshold"}, 3),
+    ({"vector_time": {"a": [], "b": [], "c": []}}, 2),
+    ({"vector_time": {"a": [[], []], "b": [[], []], "c": [[], []]}}, 2),
     ({"vector_time": {"a": [[0], [2]], "b": [[1], [3]], "c": [[2], [4]]}}, 3),
     ({"buffers": {"a": [8, 0, 2], "b": [8, 1, 3], "c": [8, 2, 4]}}, 3),
     ({"buffers": {"a": [8, 0, 2], "b": [6, 1, 3], "c": [8, 2]}}, 2),
@@ -289,6 +293,32 @@ def test_a_clique_on_one_device_hides_behind_nothing():
     for form in (SHARING_FORM, ARENA_FORM):
         with pytest.raises(PlanError, match="proves nothing here"):
             check_certificate(problem, mixed, 1, form.certificates)
+
+
+def test_each_device_has_a_topmost_buffer():
+    """One time point for two devices would round up one of their topmost buffers for nothing."""
+    problem = Problem(
+        (
+            Buffer("a", 5, 0, 1, 8, device="A"),
+            Buffer("b", 5, 0, 1, 8, device="B"),
+            Buffer("c", 1, 1, 2, device="A"),
+        )
+    )
+    plan = plan_of(problem)
+    assert (
+        (plan["status"], plan["objective"]) == ("optimal", least_cost(problem)) == ("optimal", 10)
+    )
+    worse = {**plan, "offsets": {"a": 0, "b": 0, "c": 7}, "objective": 13, "bound": 13}
+    for certificate in ({**CLIQUE, "time": 0}, plan["certificate"]):
+        claimed = {**worse, "certificate": certificate}
+        assert not own_verdict(claimed, problem)
+        assert not stand_alone_verdict(claimed, problem_to_json(problem))
+
+
+def test_a_buffer_that_stands_twice_in_a_problem():
+    original = problem_to_json(PROBLEM)
+    twice = {**original, "buffers": [*original["buffers"], original["buffers"][0]]}
+    assert not stand_alone_verdict(plan_of(PROBLEM), twice)
 
 
 def test_a_plan_without_buffers():

@@ -30,6 +30,7 @@ def test_padded_size(size, alignment, expected):
         (Buffer("b", 1, 0, 2**62), "'b'"),
         (Buffer("b", 1, 0, 1, 0), "'b' has the alignment 0"),
         (Buffer("b", 1, 0, 1, -8), "'b' has the alignment -8"),
+        (Buffer("b", 0, 0, 1, 2**62), "'b' has the alignment 4611686018427387904; the limit"),
         (Buffer("b", MAX_TOTAL_BYTES, 0, 1), "2^62"),
     ],
 )

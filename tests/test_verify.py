@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memonger.errors import PlanError, ProblemError
-from memonger.plan import SharingPlan
+from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Buffer, Problem, VectorTime
-from memonger.verify import verify_sharing
+from memonger.rules import Rules
+from memonger.verify import verify_arena, verify_sharing
 from tests.oracles import cost_of, is_valid, may_share, valid_plans
 from tests.strategies import labels, parallel_problems, problems, problems_of_devices
 
@@ -123,3 +124,10 @@ def test_vector_time_that_is_not_transitive_hides_no_conflict():
         return
     assert not is_valid(problem, (0, 0, 0))
     assert verdict(problem, (0, 0, 0)) is None
+
+
+def test_an_arena_has_no_rules():
+    rules = Rules(at_most=1)
+    problem = Problem((Buffer("a", 8, 0, 2),), rules=rules)
+    with pytest.raises(PlanError, match="rules"):
+        verify_arena(problem, ArenaPlan((0,)))

@@ -122,3 +122,13 @@ def test_a_proof_too_long_to_be_written_down_stays_one_by_search(monkeypatch):
     result = solve_order(problem)
     assert (result.proof, result.certificate) == (Proof.SEARCH, None)
     assert result.objective == result.bound
+
+
+@pytest.mark.parametrize("proof", ["magic", "threshold", ["search"], 1])
+def test_an_optimum_has_a_proof_that_exists(proof, alone):
+    problem = layered(9, 6, 0)
+    data = json.loads(json.dumps(order_to_json(problem, solve_order(problem))))
+    data["certificate"] = None
+    assert "not certified" in alone.check({**data, "proof": "search"})
+    with pytest.raises(ValueError, match="no such proof"):
+        alone.check({**data, "proof": proof})
