@@ -191,8 +191,20 @@ def _lstm_step(name: str, lengths: str) -> NetDef:
     return step.net
 
 
-def lstm(builder: NetBuilder, x: str, name: str, width: int) -> tuple[str, str, str]:
+def lstm(
+    builder: NetBuilder, x: str, name: str, width: int, lengths: str | None = None
+) -> tuple[str, str, str]:
     """Append an LSTM layer over (time, batch, features).
+
+    Parameters
+    ----------
+    builder, x, name
+        Where, what it reads, and what its blobs are named after.
+    width
+        Features of a hidden state.
+    lengths
+        The lengths of the sequences; ``None`` declares ``seq_lengths``, and names the initial
+        states without the name of the layer.
 
     Returns
     -------
@@ -200,14 +212,15 @@ def lstm(builder: NetBuilder, x: str, name: str, width: int) -> tuple[str, str, 
         The hidden states of all steps, and the last hidden and cell state.
     """
     steps, batch, _ = builder.shapes[x]
-    lengths = builder.data("seq_lengths", (batch,), DataType.INT32)
+    prefix = "" if lengths is None else f"{name}/"
+    lengths = lengths or builder.data("seq_lengths", (batch,), DataType.INT32)
     gates = [
         builder.parameter(f"{name}/gates_t_w", (4 * width, width)),
         builder.parameter(f"{name}/gates_t_b", (4 * width,)),
     ]
     projected = builder.fc(x, f"{name}/i2h", 4 * width, axis=2)
     kinds = ("hidden", "cell")
-    initial = [builder.data(f"{kind}_init", (1, batch, width)) for kind in kinds]
+    initial = [builder.data(f"{prefix}{kind}_init", (1, batch, width)) for kind in kinds]
     # Per kind one tensor holds the states of times 0 to T: a step reads time t and writes
     # t + 1, and the outputs are views of it.
     states = [f"{name}/{kind}_t_prev_states" for kind in kinds]

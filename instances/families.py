@@ -75,6 +75,28 @@ def _heavy(draws: Draws, n: int) -> list[Row]:
     return rows
 
 
+def _bursty(draws: Draws, n: int) -> list[Row]:
+    """Bursts of short live ranges that begin almost at once, between long ones that are rare."""
+    rows: list[Row] = []
+    time = 0
+    while len(rows) < n:
+        burst = draws.heavy(4, 64)
+        for _ in range(burst):
+            start = time + draws.between(0, 3)
+            rows.append((64 * draws.between(1, 512), start, start + draws.between(1, 8)))
+        rows.append((64 * draws.between(1, 4096), time, time + draws.between(20, 200)))
+        time += draws.between(4, 30)
+    return rows[:n]
+
+
+def _powers(draws: Draws, n: int) -> list[Row]:
+    rows = []
+    for _ in range(n):
+        start = draws.between(0, n - 1)
+        rows.append((64 << draws.between(0, 12), start, start + draws.between(1, 60)))
+    return rows
+
+
 def _adversarial(draws: Draws, n: int) -> list[Row]:
     """Stairs up, stairs down and nests of ranges, each stage running into the next.
 
@@ -102,6 +124,8 @@ def _network(build: Callable[[Draws, int], Tape]) -> Callable[[Draws, int], list
 _TABLE = (
     Family("random", "uniform live ranges of up to 40 operators, 30 uniform sizes", _random),
     Family("heavy", "live ranges and sizes with heavy tails, many distinct sizes", _heavy),
+    Family("bursty", "bursts of short live ranges, and a few long ones", _bursty),
+    Family("powers", "sizes are powers of two, live ranges of up to 60 operators", _powers),
     Family("adversarial", "stairs and nests whose sizes lead greedy rules astray", _adversarial),
     Family(
         "randwire",

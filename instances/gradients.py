@@ -1,104 +1,16 @@
-"""Gradient operators of Caffe2 and the backward pass that they make of a forward net."""
+"""The backward pass that Caffe2 makes of a forward net."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memonger.errors import NetError
-from memonger.net.arguments import int_argument
+from memonger.instances.gradient_rules import PASS_THROUGH, GradientRule, gradient_rules
 from memonger.net.netdef_pb2 import NetDef, OperatorDef
 
 _Value = tuple[str, int]  # a blob and how often it had been written
-
-
-@dataclass(frozen=True, slots=True)
-class GradientRule:
-    """Signature of the gradient operator of a forward operator.
-
-    Parameters
-    ----------
-    type
-        Type of the gradient operator.
-    inputs
-        What it reads: ``I2`` is input 2 of the forward operator, ``O0`` its output 0 and
-        ``GO0`` the gradient of its output 0.
-    outputs
-        Numbers of the forward inputs whose gradients it writes, in the order of its outputs.
-    flags
-        Arguments set to 1 beside those of the forward operator.
-    """
-
-    type: str
-    inputs: tuple[str, ...]
-    outputs: tuple[int, ...]
-    flags: tuple[str, ...] = ()
-
-
-def _rule(type_: str, inputs: str, *outputs: int) -> GradientRule:
-    return GradientRule(type_, tuple(inputs.split()), outputs)
-
-
-def _conv(op: OperatorDef) -> GradientRule:
-    has_bias = len(op.input) == 3
-    outputs = (1, 2) if has_bias else (1,)
-    if not int_argument(op, "no_gradient_to_input", 0):
-        outputs = (*outputs, 0)
-    # Without the flag the operator would take its second output for the bias gradient.
-    flags = () if has_bias else ("no_bias",)
-    return GradientRule(f"{op.type}Gradient", ("I0", "I1", "GO0"), outputs, flags)
-
-
-def _spatial_bn(op: OperatorDef) -> GradientRule:
-    statistics = "I3 I4" if int_argument(op, "is_test", 0) else "O3 O4"
-    return _rule("SpatialBNGradient", f"I0 I1 GO0 {statistics}", 0, 1, 2)
-
-
-def _concat(op: OperatorDef) -> GradientRule:
-    return _rule("Split", "GO0 O1", *range(len(op.input)))
-
-
-def _dropout(op: OperatorDef) -> GradientRule:
-    return _rule("DropoutGrad", "GO0" if int_argument(op, "is_test", 0) else "GO0 O1", 0)
-
-
-RULES: dict[str, GradientRule | Callable[[OperatorDef], GradientRule]] = {
-    "AveragePool": _rule("AveragePoolGradient", "I0 O0 GO0", 0),
-    "AveragedLoss": _rule("AveragedLossGradient", "I0 GO0", 0),
-    "Concat": _concat,
-    "Conv": _conv,
-    "ConvTranspose": _conv,
-    "Dropout": _dropout,
-    "FC": _rule("FCGradient", "I0 I1 GO0", 1, 2, 0),
-    "LRN": _rule("LRNGradient", "I0 O0 GO0", 0),
-    "LabelCrossEntropy": _rule("LabelCrossEntropyGradient", "I0 I1 GO0", 0),
-    "MaxPool": _rule("MaxPoolGradient", "I0 O0 GO0", 0),
-    "Relu": _rule("ReluGradient", "O0 GO0", 0),
-    "Sigmoid": _rule("SigmoidGradient", "O0 GO0", 0),
-    "Softmax": _rule("SoftmaxGradient", "O0 GO0", 0),
-    "SoftmaxWithLoss": _rule("SoftmaxWithLossGradient", "I0 I1 O0 GO1", 0),
-    "SpatialBN": _spatial_bn,
-    "Tanh": _rule("TanhGradient", "O0 GO0", 0),
-}
-"""Gradient operators by forward type, with the signatures of Caffe2's gradient makers."""
-
-PASS_THROUGH = frozenset({"Sum"})
-"""Operators without a gradient operator: every input has the gradient of the output."""
-
-
-def gradient_rule(op: OperatorDef) -> GradientRule:
-    """Return the signature of an operator's gradient operator.
-
-    Raises
-    ------
-    NetError
-        If the table has no gradient for this type.
-    """
-    if op.type not in RULES:
-        raise NetError(f"no gradient known for operator type {op.type!r}")
-    rule = RULES[op.type]
-    return rule if isinstance(rule, GradientRule) else rule(op)
 
 
 def append_backward(net: NetDef, loss: str) -> dict[str, str]:
@@ -199,13 +111,19 @@ class _Backward:
                 part = _Contribution(name, None, 0, self._gradient_writes[name])
                 self._contributions.setdefault(value, []).append(part)
             return
-        rule = gradient_rule(op)
+        for rule in gradient_rules(op):
+            self._apply(index, rule, known)
+
+    def _apply(self, index: int, rule: GradientRule, known: list[str]) -> None:
+        """Append one gradient operator of a forward operator."""
+        op = self._forward[index]
         gradient = self._net.op.add(type=rule.type, is_gradient_op=True, engine=op.engine)
         if not op.engine:
             gradient.ClearField("engine")
         if op.HasField("device_option"):
             gradient.device_option.CopyFrom(op.device_option)
-        gradient.arg.extend(op.arg)
+        if not rule.replaced:
+            gradient.arg.extend(op.arg)
         for flag in rule.flags:
             gradient.arg.add(name=flag, i=1)
         gradient.input.extend(self._operand(index, token, known) for token in rule.inputs)

@@ -1,4 +1,4 @@
-"""Read anything that can be planned: a path or the name of a built-in net."""
+"""Read anything that can be planned: a path, or the name of an instance."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from memonger.errors import InputError, ProblemError
+from memonger.instances.catalog import Entry, find, graphs, load_named
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
 from memonger.instances.graph_json import (
     Planned,
@@ -18,7 +19,7 @@ from memonger.instances.graph_json import (
     problem_from_graph,
 )
 from memonger.instances.minimalloc_csv import hints_from_csv, problem_from_csv
-from memonger.instances.nets import NETS, BuiltNet, build
+from memonger.instances.nets import BuiltNet
 from memonger.instances.order_json import FORM as ORDER_FORM
 from memonger.instances.order_json import OrderFile, order_from_json
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
@@ -52,6 +53,8 @@ _ENDINGS: dict[str, FileFormat] = {
 def format_of(path: str | os.PathLike[str], given: str | None = None) -> FileFormat:
     """Return the format of a file: the one given, or that of its ending; NetDef by default.
 
+    The name of a real graph stands for its file.
+
     Raises
     ------
     InputError
@@ -63,6 +66,8 @@ def format_of(path: str | os.PathLike[str], given: str | None = None) -> FileFor
         if found is None:
             raise InputError(f"{name}: unknown format {given!r}; known: {', '.join(FORMATS)}")
         return found
+    if name in graphs() and not Path(name).exists():
+        return "json"
     return next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), "netdef")
 
 
@@ -79,7 +84,9 @@ def load(
     Parameters
     ----------
     path
-        The name of a built-in net, or a file.
+        A file, or the name of an instance: of a built-in net (``resnet50``), of a real graph that
+        comes with memonger (``mobilenet_v2_b1``), or of a generated instance
+        (``churn-1000-seed3``). A file goes before a name.
     format
         ``json`` (problem, graph, or plan: then its problem), ``csv`` (MiniMalloc), ``onnx``,
         ``tflite``, ``netdef`` (binary or text). By default as the name ends: ``.json``,
@@ -94,29 +101,22 @@ def load(
     Returns
     -------
     NetDef or BuiltNet or Problem
-        A built-in net comes with the types of its external inputs. ONNX and TFLite models are
-        read as graphs, and come as the problem of their live ranges.
+        Built-in and generated nets come with the types of their external inputs. ONNX and TFLite
+        models are read as graphs, and come as the problem of their live ranges.
 
     Raises
     ------
     InputError
-        If there is no such file or net, or the file cannot be used; one line, names the file. Files
+        If there is no such file or instance, or the file cannot be used; one line, names it. Files
         of more than 2 GiB are refused unless the variable ``MEMONGER_MAX_BYTES`` says otherwise.
     MissingExtraError
         If what reads the format is not installed.
     """
-    name = os.fspath(path)
+    name, entry = _located(path)
     kind = format_of(name, format)
     _check_options(name, kind, dims, subgraph)
-    try:
-        exists = Path(name).exists()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name[:100]!r}: no usable path: {error}") from None
-    if name in NETS and not exists:
-        return build(name)
-    if not exists and not Path(name).suffix and os.sep not in name:
-        known = ", ".join(NETS)
-        raise InputError(f"{name}: no such file, and no built-in net of that name ({known})")
+    if entry is not None and entry.source == entry.name:
+        return load_named(name)
     if kind == "netdef":
         return parse_net(read_bytes(name), name)
     if kind == "csv":
@@ -128,6 +128,25 @@ def load(
     if what == GRAPH_FORMAT:
         return problem_from_graph(data, name, planned)
     return _JSON_READERS[what](data, name)
+
+
+def _located(path: str | os.PathLike[str]) -> tuple[str, Entry | None]:
+    """Return the file that is meant, or the name and entry of an instance that is none."""
+    name = os.fspath(path)
+    try:
+        exists = Path(name).exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name[:100]!r}: no usable path: {error}") from None
+    if exists:
+        return name, None
+    entry = find(name)
+    if entry is not None:
+        return entry.source, entry
+    if not Path(name).suffix and os.sep not in name:
+        raise InputError(
+            f"{name}: no such file, and no instance of that name (memonger info --list shows them)"
+        )
+    return name, None
 
 
 def _read_graph(
@@ -176,7 +195,7 @@ def load_order_problem(
     InputError
         If it cannot be read or has no operators.
     """
-    name = os.fspath(path)
+    name, _ = _located(path)
     what = format_of(name, format)
     _check_options(name, what, dims, subgraph)
     data = _read_graph(name, what, dims, subgraph)

@@ -1,10 +1,9 @@
-"""Which instances a benchmark runs on: directories, patterns, files, built-in nets."""
+"""Which instances a benchmark runs on: named sets and instances, directories, patterns, files."""
 
 from __future__ import annotations
 
 import glob
 import gzip
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +11,16 @@ from pathlib import Path
 from memonger.analysis import NetAnalysis, analyse_net
 from memonger.errors import InputError
 from memonger.graph.operator_order import order_problem_of_net
+from memonger.instances.catalog import Entry, digest_of, digest_of_file, entries_of, find, set_names
 from memonger.instances.graph_json import FORMAT as GRAPH_FORMAT
+from memonger.instances.known import known_values
 from memonger.instances.loading import load, load_order_problem, read_json
-from memonger.instances.nets import NETS, BuiltNet
+from memonger.instances.nets import BuiltNet
 from memonger.instances.problem_json import FORMAT as PROBLEM_FORMAT
-from memonger.net.io import read_bytes
 from memonger.net.schema import is_sequential
 from memonger.order_problem import OrderProblem
 from memonger.problem import Problem
 
-BUILT_IN = "built-in"
 SUFFIXES = (".json", ".json.gz", ".csv", ".pb", ".pbtxt")
 _FORMATS = (GRAPH_FORMAT.encode(), PROBLEM_FORMAT.encode())
 _HEAD = 4096
@@ -35,13 +34,13 @@ class Instance:
     Parameters
     ----------
     name
-        ``family/file``; unique in a benchmark.
+        ``family/file`` or ``family/name``; unique in a benchmark.
     family
-        The folder that it lies in; ``built-in`` for built-in nets.
+        The folder that it lies in, or what an instance that has a name is of.
     source
-        File, or name of a built-in net.
+        File, or name.
     digest
-        Of the contents of the file; rows of an instance that has changed are of another one.
+        Of the contents; rows of an instance that has changed are of another one.
     best_known
         The lowest cost by form, as far as known, bytes.
     """
@@ -54,7 +53,7 @@ class Instance:
 
 
 def resolve(sets: Sequence[str]) -> list[Instance]:
-    """Return the instances that are meant by directories, patterns, files and names of nets.
+    """Return the instances that are meant by names of sets and instances, directories, patterns.
 
     Directories are searched through; what is no instance in them is passed over.
 
@@ -70,36 +69,43 @@ def resolve(sets: Sequence[str]) -> list[Instance]:
             raise InputError(f"{each}: no instance in it")
         for instance in instances:
             other = found.setdefault(instance.name, instance)
-            if Path(other.source).resolve() != Path(instance.source).resolve():
+            if other.digest != instance.digest:
                 raise InputError(f"{instance.source}: called {instance.name!r} like {other.source}")
     return list(found.values())
 
 
 def _of_set(name: str) -> Iterator[Instance]:
-    """Yield the instances of one set. Sets that have names are to be looked up here."""
+    """Yield the instances of one set; what lies in a directory goes before what has a name."""
     path = Path(name)
     if path.is_dir():
         yield from (_of_file(p) for p in sorted(path.rglob("*")) if is_instance(p))
     elif path.exists():
         yield _of_file(path)
-    elif name in NETS:
-        yield Instance(f"{BUILT_IN}/{name}", BUILT_IN, name)
+    elif name in set_names():
+        yield from map(_of_entry, entries_of(name))
+    elif (entry := find(name)) is not None:
+        yield _of_entry(entry)
     elif glob.has_magic(name):
         for match in sorted(glob.glob(name, recursive=True)):
             if is_instance(Path(match)):
                 yield _of_file(Path(match))
     else:
-        raise InputError(f"{name}: no such file or directory, and no built-in net of that name")
+        raise InputError(
+            f"{name}: no such file or directory, and no set or instance of that name "
+            "(memonger info --list shows them)"
+        )
+
+
+def _of_entry(entry: Entry) -> Instance:
+    digest = entry.digest or digest_of(entry.name)
+    known = known_values().get(entry.label, {})
+    best = tuple((form, k.objective) for form, k in known.items() if k.digest == digest)
+    return Instance(entry.label, entry.family, entry.source, digest, best)
 
 
 def _of_file(path: Path) -> Instance:
     family = path.absolute().parent.name
-    return Instance(f"{family}/{path.name}", family, str(path), digest_of(path))
-
-
-def digest_of(path: str | Path) -> str:
-    """Return a short digest of the contents of a file."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
+    return Instance(f"{family}/{path.name}", family, str(path), digest_of_file(path))
 
 
 def is_instance(path: Path) -> bool:
@@ -168,7 +174,8 @@ def read_operators(instance: Instance) -> OrderProblem:
 
 def check_unchanged(instance: Instance) -> None:
     """Refuse a file whose contents are not those that were named, on this machine or another."""
-    if instance.digest and digest_of(instance.source) != instance.digest:
+    path = Path(instance.source)
+    if instance.digest and path.exists() and digest_of_file(path) != instance.digest:
         raise InputError(f"{instance.source}: the file has changed since the benchmark began")
 
 

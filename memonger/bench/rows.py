@@ -51,6 +51,8 @@ class Job:
         Bytes of the process, interpreter and libraries included; ``None`` for no limit.
     threads
         Of the algorithm.
+    known
+        Folder of best known values that a better plan is offered to, if any.
     """
 
     instance: Instance
@@ -61,6 +63,7 @@ class Job:
     time_limit: float = 10.0
     memory_limit: int | None = None
     threads: int = 1
+    known: str | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:

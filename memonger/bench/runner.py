@@ -35,6 +35,7 @@ def jobs_of(
     time_limit: float = 10.0,
     memory_limit: int | None = None,
     threads: int = 1,
+    known: str | None = None,
 ) -> list[Job]:
     """Return every run: algorithms in which the seed makes no difference run with seed 0 only.
 
@@ -48,7 +49,7 @@ def jobs_of(
         Algorithms of the order form, in whose orders sharing and arena are planned.
     seeds
         How many, from 0 on.
-    time_limit, memory_limit, threads
+    time_limit, memory_limit, threads, known
         Of each run, see `Job`.
 
     Raises
@@ -61,12 +62,12 @@ def jobs_of(
             raise InputError(f"unknown form {form!r}; known: {', '.join(REGISTRIES)}")
     for order in orders:
         ORDER.get(order)
-    known = {name for form in forms for name in REGISTRIES[form].names()}
+    existing = {name for form in forms for name in REGISTRIES[form].names()}
     for name in algorithms:
-        if name != "all" and name not in known:
+        if name != "all" and name not in existing:
             raise InputError(f"no algorithm {name!r} in the forms {', '.join(forms)}")
     return [
-        Job(instance, form, chosen.name, seed, order, time_limit, memory_limit, threads)
+        Job(instance, form, chosen.name, seed, order, time_limit, memory_limit, threads, known)
         for instance in instances
         for form in forms
         for order in (("",) if form == "order" else orders)

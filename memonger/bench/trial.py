@@ -9,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import memonger
 from memonger.bench.instances import read_buffers, read_operators
 from memonger.bench.rows import Job, Outcome, Row
 from memonger.errors import InputError, PlanError
+from memonger.instances.known import offer
+from memonger.instances.order_json import order_to_json
+from memonger.instances.plan_json import plan_to_json
 from memonger.plan import AnyPlan
 from memonger.registry import ARENA, ORDER, SHARING, Progress, RegistryOf
 from memonger.result import Result, Status
@@ -65,7 +69,7 @@ def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
         Called when the instance is read and the clock starts.
     """
     try:
-        work, size = _prepared(job)
+        work, written, size = _prepared(job)
     except InputError as error:
         return row_of(job, Outcome.SKIPPED, str(error))
     loaded()
@@ -79,11 +83,15 @@ def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
     except MemoryError:
         return row_of(job, Outcome.OUT_OF_MEMORY, "an allocation failed", n=size)
     seconds = time.monotonic() - history.started
+    if job.known is not None and job.order in ("", "program") and result.plan is not None:
+        offer(Path(job.known), job.instance.name, job.instance.digest, written(result))
     return _finished(job, size, result, history, seconds)
 
 
-def _prepared(job: Job) -> tuple[Callable[[Report], Result[Any]], int]:
-    """Read the instance; return what runs the algorithm, and how large the instance is."""
+def _prepared(
+    job: Job,
+) -> tuple[Callable[[Report], Result[Any]], Callable[[Result[Any]], dict[str, Any]], int]:
+    """Read the instance; return what runs the algorithm, what writes the plan, and the size."""
     limit, seed = job.time_limit, job.seed
     if job.form == "order":
         operators = read_operators(job.instance)
@@ -91,7 +99,7 @@ def _prepared(job: Job) -> tuple[Callable[[Report], Result[Any]], int]:
         def schedule(report: Report) -> Result[Any]:
             return solve_order(operators, job.algorithm, time_limit=limit, seed=seed, report=report)
 
-        return schedule, len(operators)
+        return schedule, lambda result: order_to_json(operators, result), len(operators)
     if job.order == "program":
         problem = read_buffers(job.instance, job.form)
     else:
@@ -111,7 +119,7 @@ def _prepared(job: Job) -> tuple[Callable[[Report], Result[Any]], int]:
             report=report,
         )
 
-    return plan, len(problem)
+    return plan, lambda result: plan_to_json(problem, result), len(problem)
 
 
 def _finished(

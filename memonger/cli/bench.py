@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from memonger.cli import options
 from memonger.cli.console import err, out, print_json, printable, table
 from memonger.cli.start import INTERRUPTED
+from memonger.errors import InputError
 
 if TYPE_CHECKING:  # they take seconds to import
     from memonger.bench.rows import Job, RowFile
@@ -44,7 +45,9 @@ def _names(text: str) -> list[str]:
 def bench(
     sets: Annotated[
         list[str],
-        typer.Argument(metavar="SET...", help="Directories, patterns, files, built-in nets."),
+        typer.Argument(
+            metavar="SET...", help="Named sets and instances, directories, patterns, files."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="RUNS.jsonl", help="Rows are added to it.")
@@ -80,6 +83,18 @@ def bench(
         str | None,
         typer.Option("--cluster", metavar="ADDRESS", help="Run on a Dask cluster instead."),
     ] = None,
+    update_best_known: Annotated[
+        bool,
+        typer.Option(
+            "--update-best-known", help="Keep plans and bounds that are better than those known."
+        ),
+    ] = False,
+    best_known: Annotated[
+        Path | None,
+        typer.Option(
+            "--best-known", metavar="DIR", help="Where they are kept; by default in memonger."
+        ),
+    ] = None,
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -91,6 +106,8 @@ def bench(
 
     For example:
 
+      memonger bench smoke --forms sharing,arena,order --output runs.jsonl
+
       memonger bench instances/ --forms arena --time-limit 10s --output runs.jsonl
 
       memonger bench resnet50 vgg16 --algorithms caffe2-greedy,optimal --output runs.jsonl
@@ -100,8 +117,14 @@ def bench(
     from memonger.bench.instances import resolve
     from memonger.bench.rows import RowFile, unfinished
     from memonger.bench.runner import jobs_of
+    from memonger.instances.catalog import data_path
 
     options.check_target(output)
+    if cluster is not None and update_best_known:
+        raise InputError("--update-best-known writes to this machine; --cluster runs elsewhere")
+    if best_known is not None and not update_best_known:
+        raise InputError("--best-known goes with --update-best-known")
+    known = str(best_known or data_path()) if update_best_known else None
     asked = jobs_of(
         resolve(sets),
         _names(forms),
@@ -111,6 +134,7 @@ def bench(
         time_limit=10.0 if time_limit is None else time_limit,
         memory_limit=memory_limit,
         threads=threads,
+        known=known,
     )
     file = RowFile(output)
     try:

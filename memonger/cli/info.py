@@ -9,21 +9,14 @@ import typer
 
 from memonger.cli import options, reading
 from memonger.cli.console import out, print_json, table
+from memonger.cli.listing import list_algorithms, list_instances, print_solu
 from memonger.cli.memory import report_memory
 from memonger.cli.order import describe_order
+from memonger.cli.solve import Form
 from memonger.errors import InputError
 from memonger.instances.loading import load_form
-from memonger.instances.nets import NETS, build
 from memonger.instances.order_json import FORM as ORDER_FORM
 from memonger.problem import Problem
-
-# What an algorithm may be able to do, and how the list of algorithms says it.
-_ABILITIES = {
-    "proves": "proofs",
-    "vector_time": "parallel nets",
-    "in_place": "in-place pairs",
-    "rules": "rules",
-}
 
 
 def info(
@@ -43,10 +36,14 @@ def info(
             "--memory", help="What the operators of a net allocate, by Caffe2's estimate."
         ),
     ] = False,
-    list_nets: Annotated[bool, typer.Option("--list", help="List the built-in nets.")] = False,
-    list_algorithms: Annotated[
-        bool, typer.Option("--algorithms", help="List the algorithms.")
+    instances: Annotated[
+        bool, typer.Option("--list", help="List named sets, nets, graphs and generators.")
     ] = False,
+    algorithms: Annotated[bool, typer.Option("--algorithms", help="List the algorithms.")] = False,
+    solu: Annotated[
+        Form | None,
+        typer.Option("--solu", help="Best known values of a form, in the way of .solu files."),
+    ] = None,
     json_output: options.Json = False,
 ) -> int:
     """Describe a net or a problem: sizes, live ranges, bounds, the peak and what it is made of.
@@ -57,16 +54,20 @@ def info(
 
       memonger info resnet50
 
+      memonger info churn-1000-seed3
+
       memonger info predict_net.pb --shapes shapes.json --json
 
       memonger info predict_net.pb --memory --shapes shapes.json
     """
-    if list_nets:
-        return _list_nets(json_output=json_output)
-    if list_algorithms:
-        return _list_algorithms(json_output=json_output)
+    if instances:
+        return list_instances(json_output=json_output)
+    if algorithms:
+        return list_algorithms(json_output=json_output)
+    if solu is not None:
+        return print_solu(solu, json_output=json_output)
     if file is None:
-        raise InputError("name a file or a built-in net, or ask for --list or --algorithms")
+        raise InputError("name a file or an instance, or ask for --list, --algorithms or --solu")
     if format is None and file.endswith((".json", ".json.gz")) and load_form(file) == ORDER_FORM:
         return describe_order(file, json_output=json_output)
     how = reading.Reading(None, format, dim, subgraph)
@@ -181,44 +182,3 @@ def _print(name: str, data: dict[str, Any]) -> None:
     more = len(data["peak_buffers"]) - 10
     if more > 0:
         out.print(f"and {more} more")
-
-
-def _list_nets(*, json_output: bool) -> int:
-    if json_output:
-        print_json({"nets": {name: build(name).description for name in NETS}})
-        return 0
-    rows = table("built-in nets", "name", "operators", "description")
-    rows.columns[2].justify = "left"
-    for name in NETS:
-        built = build(name)
-        rows.add_row(name, str(len(built.net.op)), built.description)
-    out.print(rows)
-    return 0
-
-
-def _list_algorithms(*, json_output: bool) -> int:
-    import memonger.solver.order
-    import memonger.solver.solve  # noqa: F401  (registers the algorithms)
-    from memonger.registry import ARENA, ORDER, SHARING, RegistryOf
-
-    forms: dict[str, RegistryOf[Any]] = {"sharing": SHARING, "arena": ARENA, "order": ORDER}
-    if json_output:
-        data: dict[str, Any] = {
-            form: {a.name: a.summary for a in registry} for form, registry in forms.items()
-        }
-        data["abilities"] = {
-            a.name: {name: getattr(a, name) for name in _ABILITIES} for a in SHARING
-        }
-        print_json(data)
-        return 0
-    for form, registry in forms.items():
-        rows = table(f"algorithms ({form})", "name", "knows", "summary")
-        rows.columns[0].no_wrap = True
-        rows.columns[1].max_width = 21
-        for column in rows.columns[1:]:
-            column.justify = "left"
-        for a in registry:
-            known = [text for name, text in _ABILITIES.items() if getattr(a, name, False)]
-            rows.add_row(a.name, ", ".join(known), a.summary)
-        out.print(rows)
-    return 0

@@ -14,6 +14,7 @@ from memonger.cli.bench import bench
 from memonger.cli.check import check
 from memonger.cli.convert import convert
 from memonger.cli.explain import explain
+from memonger.cli.generate import generate
 from memonger.cli.info import info
 from memonger.cli.optimize import optimize
 from memonger.cli.report import report
@@ -36,7 +37,7 @@ app = typer.Typer(
     not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
-for command in (optimize, solve, check, convert, info, show, bench, report, explain):
+for command in (optimize, solve, check, convert, info, generate, show, bench, report, explain):
     app.command()(command)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from memonger.bench.rows import read_rows
-from memonger.bench.warm import buffers
 from memonger.cli.bench import size
+from memonger.instances.arena_families import churn
 from memonger.instances.problem_json import problem_to_json
 
 ROOT = Path(__file__).parents[2]
@@ -72,10 +72,11 @@ def test_sizes():
 
 
 def test_ctrl_c_leaves_what_is_finished(folder, problem):
-    (folder / "hard.json").write_text(json.dumps(problem_to_json(buffers(60))))
+    hard = json.dumps(problem_to_json(churn(1000)))  # nobody knows its optimum
+    (folder / "hard.json").write_text(hard)
     command = [
         *(sys.executable, "-m", "memonger", "bench", "problem.json", "hard.json", "--json"),
-        *("--forms", "sharing", "--algorithms", "neighbourhoods", "--time-limit", "600"),
+        *("--forms", "arena", "--algorithms", "optimal", "--time-limit", "600"),
         *("-o", "runs.jsonl"),
     ]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

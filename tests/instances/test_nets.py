@@ -1,10 +1,12 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from memonger.errors import InputError, NetError
 from memonger.instances import architectures
-from memonger.instances.gradients import append_backward, gradient_rule
+from memonger.instances.gradient_rules import gradient_rules
+from memonger.instances.gradients import append_backward
 from memonger.instances.net_builder import NetBuilder, set_arguments
 from memonger.instances.nets import NETS, build, chain, resnet_like
 from memonger.net.arguments import find_argument, ints_argument, str_argument, strings_argument
@@ -320,10 +322,38 @@ def test_backward_through_a_unet():
 def test_signatures_of_gradient_operators(type_, inputs, outputs, arguments, expected):
     op = OperatorDef(type=type_, input=inputs.split(), output=outputs.split())
     set_arguments(op, arguments)
-    rule = gradient_rule(op)
+    (rule,) = gradient_rules(op)
     actual = (rule.type, " ".join(rule.inputs), rule.outputs)
     assert all(want in (None, have) for want, have in zip(expected, actual, strict=True))
     assert rule.flags == (("no_bias",) if inputs == "x w" else ())
+
+
+@pytest.mark.parametrize("trans_b", [0, 1])
+def test_gradients_of_a_matrix_product(trans_b):
+    """The shapes fit, and so do the values: numpy runs what the rules say."""
+    rng = np.random.default_rng(7)
+    a, b = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4) if trans_b else (2, 4, 5))
+    gy = rng.normal(size=(2, 3, 5))
+
+    def product(left, right, trans_a=0, trans_b=0):
+        left = left.swapaxes(1, 2) if trans_a else left
+        return left @ (right.swapaxes(1, 2) if trans_b else right)
+
+    op = OperatorDef(type="BatchMatMul", input=["a", "b"], output=["y"])
+    set_arguments(op, {"trans_b": trans_b})
+    values = {"I0": a, "I1": b, "GO0": gy}
+    step = 1e-6
+    for rule in gradient_rules(op):
+        flags = dict.fromkeys(rule.flags, 1)
+        actual = product(*(values[token] for token in rule.inputs), **flags)
+        changed = values[f"I{rule.outputs[0]}"]
+        assert actual.shape == changed.shape
+        at = (1, 2, 3)
+        before = (gy * product(a, b, trans_b=trans_b)).sum()
+        changed[at] += step
+        after = (gy * product(a, b, trans_b=trans_b)).sum()
+        changed[at] -= step
+        assert (after - before) / step == pytest.approx(actual[at], rel=1e-4)
 
 
 def test_gradient_operators_keep_engine_device_and_arguments():
