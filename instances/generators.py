@@ -60,12 +60,22 @@ class Generator:
         return self.build(size, seed)
 
 
+_TRACES = {
+    "uniform": "uniform sizes, live ranges of all lengths",
+    "log-uniform": "sizes from 1 byte to 1 MiB, each power of two as likely",
+    "zipf": "sizes by Zipf's law, many small ones",
+    "bimodal": "one buffer in ten is about a hundred times as large as the others",
+    "guillotine": "tiling by straight cuts, shuffled: the lowest arena is the load, 16 MiB",
+    "pinwheel": "tiling by pinwheels, shuffled: the lowest arena is the load, 16 MiB",
+    "churn": "100 bytes are live at all times: what ends makes room",
+}
+
+
 def _generators() -> list[Generator]:
     found = [Generator(f.name, "problem", f.summary, f) for f in FAMILIES.values()]
     for name, build in ARENA_FAMILIES.items():
-        summary = (build.__doc__ or "").splitlines()[0].removeprefix("Return a ").rstrip(".:")
         known = TILING_SIDE if name in ("guillotine", "pinwheel") else None
-        found.append(Generator(name, "problem", summary, build, known))
+        found.append(Generator(name, "problem", _TRACES[name], build, known))
     for name, (summary, _) in BODIES.items():
         found.append(Generator(f"{name}-net", "net", summary, functools.partial(net_of, name)))
         if name not in UNTRAINED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import io
 import os
@@ -19,7 +20,7 @@ from memonger.instances.graph_json import (
     problem_from_graph,
 )
 from memonger.instances.minimalloc_csv import hints_from_csv, problem_from_csv
-from memonger.instances.nets import BuiltNet
+from memonger.instances.nets import NETS, BuiltNet
 from memonger.instances.order_json import FORM as ORDER_FORM
 from memonger.instances.order_json import OrderFile, order_from_json
 from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
@@ -143,9 +144,9 @@ def _located(path: str | os.PathLike[str]) -> tuple[str, Entry | None]:
     if entry is not None:
         return entry.source, entry
     if not Path(name).suffix and os.sep not in name:
-        raise InputError(
-            f"{name}: no such file, and no instance of that name (memonger info --list shows them)"
-        )
+        near = difflib.get_close_matches(name.lower(), [*NETS, *graphs()], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "memonger info --list shows them"
+        raise InputError(f"{name}: no such file, and no instance of that name; {hint}")
     return name, None
 
 

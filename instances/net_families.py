@@ -254,14 +254,21 @@ def net_of(name: str, operators: int, seed: int = 0, *, train: bool = False) -> 
 
     Notes
     -----
-    Linear: nets of one and three blocks tell how much a block adds.
+    Linear: nets of one and three blocks tell how much a block adds, a net of about the right size
+    by how much that is wrong.
     """
     summary, body = BODIES[name]
     kind = "training" if train else "net"
     label = f"{name}-{kind}-{operators}-{seed}"
-    one, three = (len(_built(label, body, summary, b, train=train).net.op) for b in (1, 3))
+
+    def built(blocks: int) -> BuiltNet:
+        return _built(label, body, summary, blocks, train=train)
+
+    one, three = (len(built(blocks).net.op) for blocks in (1, 3))
     blocks = max(1, 1 + round(2 * (operators - one) / (three - one)))
-    return _built(label, body, summary, blocks, train=train)
+    about = built(blocks)
+    better = max(1, round(blocks * operators / len(about.net.op)))
+    return about if better == blocks else built(better)
 
 
 def _built(label: str, body: Body, summary: str, blocks: int, *, train: bool) -> BuiltNet:

@@ -69,7 +69,7 @@ def resolve(sets: Sequence[str]) -> list[Instance]:
             raise InputError(f"{each}: no instance in it")
         for instance in instances:
             other = found.setdefault(instance.name, instance)
-            if other.digest != instance.digest:
+            if Path(other.source).resolve() != Path(instance.source).resolve():
                 raise InputError(f"{instance.source}: called {instance.name!r} like {other.source}")
     return list(found.values())
 

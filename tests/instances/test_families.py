@@ -22,6 +22,8 @@ DIGESTS = {
     "unet": "8e43b6c1c4526d18",
     "transformer": "a6c98fdd84ec92cd",
     "resnet-train": "05ecce35f5d4c24a",
+    "bursty": "fa26c01eb6539984",
+    "powers": "d69fa345bbcf08fa",
 }
 
 
