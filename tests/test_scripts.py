@@ -137,3 +137,15 @@ def test_the_arena_benchmark_records_and_reports(load, tmp_path, monkeypatch, ca
     assert script.cells_of(broken) == ("failed", "-")
     assert script.cells_of(None) == ("-", "-")
     capsys.readouterr()
+
+
+def test_table_of_instances(load):
+    """A row for each instance, with what is known of it."""
+    script = load("build_instances_table")
+    head, rule, *rows = script.rows("smoke")
+    assert {line.count("|") for line in (head, rule, *rows)} == {12}
+    cells = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in rows}
+    assert list(cells)[:2] == ["mlp", "lstm"]
+    assert cells["guillotine-30"][-2] == "16,777,216 clique"
+    assert cells["guillotine-30"][-1] == "- |"
+    assert cells["mlp"][0] == "6"
