@@ -155,7 +155,7 @@ def _bases_of(data: Mapping[str, Any], source: str, planned: Planned | None) -> 
     if planned is None:
         training = meta.get("mode") == "training"
         planned = "activations+outputs" if training else "activations"
-    base = _bases(tensors["alias"], tensors["name"], source)
+    base = bases_of(tensors["alias"], tensors["name"], source)
     kinds = list(tensors["kind"])
     for tensor, root in enumerate(base):
         if _STRENGTH[tensors["kind"][tensor]] < _STRENGTH[kinds[root]]:
@@ -231,7 +231,7 @@ def _name_of(data: Mapping[str, Any], source: str) -> str:
     return str(data.get("meta", {}).get("name", source))
 
 
-def _bases(alias: list[int], names: list[str], source: str) -> list[int]:
+def bases_of(alias: list[int], names: list[str], source: str) -> list[int]:
     """Return tensor -> the tensor whose memory it is a view of, itself if of none."""
     base = [-1] * len(alias)
     for tensor in range(len(alias)):

@@ -19,6 +19,7 @@ from memonger.instances.graph_json import (
     order_problem_from_graph,
     problem_from_graph,
 )
+from memonger.instances.graph_net import GraphNet, net_of_graph
 from memonger.instances.minimalloc_csv import hints_from_csv, problem_from_csv
 from memonger.instances.nets import NETS, BuiltNet
 from memonger.instances.order_json import FORM as ORDER_FORM
@@ -206,6 +207,38 @@ def load_order_problem(
     if isinstance(data, dict) and kind == PLAN_FORMAT and data.get("form") == ORDER_FORM:
         return order_from_json(data, name).problem
     raise InputError(f"{name}: no operators to put in order: that takes a graph or a net")
+
+
+def load_graph_net(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    dims: Mapping[str, int] | None = None,
+    subgraph: int = 0,
+) -> GraphNet | None:
+    """Read a graph or a model as a net; ``None`` if the file holds something else.
+
+    Parameters
+    ----------
+    path
+        A file of JSON, ONNX or TFLite, or the name of a real graph.
+    format, dims, subgraph
+        As for `load`.
+
+    Raises
+    ------
+    InputError
+        As `load` does.
+    """
+    name, _ = _located(path)
+    what = format_of(name, format)
+    if what not in {"json", "onnx", "tflite"}:
+        return None
+    _check_options(name, what, dims, subgraph)
+    data = _read_graph(name, what, dims, subgraph)
+    if not isinstance(data, dict) or data.get("format") != GRAPH_FORMAT:
+        return None
+    return net_of_graph(data, name)
 
 
 def load_form(path: str | os.PathLike[str]) -> str | None:

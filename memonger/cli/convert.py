@@ -23,7 +23,8 @@ from memonger.instances.plan_json import FORMAT as PLAN_FORMAT
 from memonger.instances.plan_json import PlanFile
 from memonger.instances.problem_json import problem_to_json
 from memonger.instances.tflite_offsets import plan_to_words
-from memonger.net.io import write_atomically
+from memonger.net.io import save_net, write_atomically
+from memonger.net.type_files import types_to_json
 from memonger.plan import ArenaPlan
 from memonger.problem import Problem
 
@@ -36,6 +37,7 @@ class Format(StrEnum):
     HEADER = "c-header"
     WORDS = "tflite"
     TRACE = "perfetto"
+    NET = "netdef"
 
 
 _ENDINGS = {
@@ -45,6 +47,8 @@ _ENDINGS = {
     ".csv": Format.CSV,
     ".h": Format.HEADER,
     ".bin": Format.WORDS,
+    ".pb": Format.NET,
+    ".pbtxt": Format.NET,
 }
 
 _PLAN_WRITERS: dict[Format, Callable[[Problem, ArenaPlan], str | bytes]] = {
@@ -86,12 +90,14 @@ def convert(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write a problem or an arena plan in another format.
+    """Write a problem, an arena plan or a net in another format.
 
-    Problems, and those of graphs and nets, become memonger-problem/1 (.json, .json.gz) or
-    MiniMalloc's CSV (.csv). Plans of the arena form become the solution in MiniMalloc's CSV (.csv),
-    a C header (.h), the OfflineMemoryAllocation of TensorFlow Lite for Microcontrollers (.bin), a
-    trace for Perfetto (.perfetto.json), or their problem (.json); they are verified before.
+    Graphs and models of other frameworks become a NetDef (.pb, .pbtxt), the sizes of its blobs
+    beside it (.sizes.json). Problems, and those of graphs and nets, become memonger-problem/1
+    (.json, .json.gz) or MiniMalloc's CSV (.csv). Plans of the arena form become the solution in
+    MiniMalloc's CSV (.csv), a C header (.h), the OfflineMemoryAllocation of TensorFlow Lite for
+    Microcontrollers (.bin), a trace for Perfetto (.perfetto.json), or their problem (.json); they
+    are verified before.
 
     For example:
 
@@ -103,6 +109,8 @@ def convert(
 
       memonger convert plan.json arena.h
 
+      memonger convert model.onnx net.pb --dim batch=1
+
       memonger convert plan.json trace.json --to perfetto
     """
     target = _format_of(output) if to is None else to
@@ -112,6 +120,11 @@ def convert(
         raise InputError("--tensors is for --to tflite")
     content: str | bytes
     how = reading.Reading(planned, format, dim, subgraph)
+    if target is Format.NET:
+        if shapes or sizes or static or alignment != 1 or planned or unpin:
+            raise InputError(f"{output}: a net is written as it is, without any of these options")
+        _write_net(file, how, output, quiet=quiet)
+        return 0
     claimed = _plan_in(file) if target is not Format.PROBLEM else None
     if claimed is None:
         if target not in (Format.PROBLEM, Format.CSV):
@@ -139,6 +152,21 @@ def convert(
     write_atomically(output, data)
     note(f"wrote {output}", quiet=quiet)
     return 0
+
+
+def _write_net(file: str, how: reading.Reading, output: Path, *, quiet: bool) -> None:
+    """Write a net, or a graph or model as one; beside it what is known of its blobs."""
+    net, known = reading.read_as_net(file, None, None, how)
+    if known.get("sizes"):
+        kind, data = "sizes", known["sizes"]
+    else:
+        kind, data = "shapes", types_to_json(known.get("shapes", {}))
+    if data:
+        beside = output.with_suffix(f".{kind}.json")
+        write_atomically(beside, (json.dumps(data, indent=1) + "\n").encode())
+        note(f"wrote {beside}", quiet=quiet)
+    save_net(net, output)
+    note(f"wrote {output}", quiet=quiet)
 
 
 def _format_of(output: Path) -> Format:

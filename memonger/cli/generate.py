@@ -15,6 +15,7 @@ from memonger.instances.generators import generated
 from memonger.instances.minimalloc_csv import problem_to_csv
 from memonger.instances.problem_json import problem_to_json
 from memonger.net.io import save_net, write_atomically
+from memonger.net.type_files import types_to_json
 from memonger.problem import Problem
 
 
@@ -61,10 +62,7 @@ def generate(
         return 0
     if output.suffix not in (".pb", ".pbtxt"):
         raise InputError(f"{output}: {family} makes nets, which are .pb or .pbtxt")
-    types = {
-        blob: {"shape": list(known.shape), "dtype": known.dtype.name.lower()}
-        for blob, known in made.types.items()
-    }
+    types = types_to_json(made.types)
     shapes = output.with_suffix(".shapes.json")
     write_atomically(shapes, (json.dumps(types, indent=1) + "\n").encode())
     save_net(made.net, output)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from memonger.cli import options, passes
+from memonger.cli import options, passes, reading
 from memonger.cli.console import (
     exit_code,
     note,
@@ -21,16 +21,17 @@ from memonger.cli.console import (
     verdict,
 )
 from memonger.cli.order import order_json
-from memonger.cli.reading import read_net
 from memonger.errors import InputError
 from memonger.net.io import save_net, write_atomically
-from memonger.problem import Problem
 from memonger.result import SharingResult
 
 
 def optimize(
     context: typer.Context,
-    net: Annotated[str, typer.Argument(metavar="NET", help="A NetDef, or a built-in net.")],
+    net: Annotated[
+        str,
+        typer.Argument(metavar="NET", help="A NetDef, a graph or model, or the name of one."),
+    ],
     shapes: options.Shapes = None,
     sizes: options.Sizes = None,
     static: options.Static = None,
@@ -62,6 +63,9 @@ def optimize(
     order: options.Order = "program",
     algorithm: options.Algorithm = "optimal",
     alignment: options.Alignment = 1,
+    format: reading.Format = None,
+    dim: reading.Dim = None,
+    subgraph: reading.Subgraph = 0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="OUT", help="The new net: .pb, or .pbtxt as text."),
@@ -82,7 +86,8 @@ def optimize(
     """Let the blobs of a net share memory, as little as possible, and verify the new net.
 
     External inputs and outputs keep their names and contents; blobs whose size is unknown are
-    left alone and listed. A net that cannot be shown to compute the same is never written.
+    left alone and listed. A net that cannot be shown to compute the same is never written. Graphs
+    and models of other frameworks become nets whose operators keep their types (onnx:Conv).
 
     With --pass: only what that pass of Caffe2's memonger does, verified too, sizes known or not.
     share-gradients: gradients of activations share, no operator waits longer (--algorithm
@@ -103,12 +108,14 @@ def optimize(
       memonger optimize train.pb --pass share-gradients --loss loss -o out.pb
 
       memonger optimize predict_net.pb --pass inference-fast -o out.pb
+
+      memonger optimize model.onnx --dim batch=1 -o out.pb
     """
     given = options.given(context)
     passes.check_options(given, pass_name, algorithm)
-    loaded, known = read_net(net, shapes, sizes)
-    if isinstance(loaded, Problem):
-        raise InputError(f"{net}: this is a problem, not a net; see `memonger solve`")
+    loaded, known = reading.read_as_net(
+        net, shapes, sizes, reading.Reading(None, format, dim, subgraph)
+    )
     options.check_stdout(output, json_output=json_output, quiet=quiet)
     _check_targets((net, *(shapes or ()), sizes or net), output, report)
     if pass_name is not None:

@@ -13,7 +13,7 @@ import typer
 
 from memonger.cli.options import PlannedKind, naming
 from memonger.errors import InputError
-from memonger.instances.loading import format_of, load, load_order_problem
+from memonger.instances.loading import format_of, load, load_graph_net, load_order_problem
 from memonger.instances.nets import BuiltNet
 from memonger.instances.onnx_shapes import parse_dimension
 from memonger.net.netdef_pb2 import NetDef
@@ -128,6 +128,29 @@ def read_net(
     for path in shapes or ():
         known.update(read_types(path))
     return loaded, {"shapes": known, "sizes": None if sizes is None else read_sizes(sizes)}
+
+
+def read_as_net(
+    source: str, shapes: list[Path] | None, sizes: Path | None, reading: Reading = AS_NAMED
+) -> tuple[NetDef, dict[str, Any]]:
+    """Read a net, or a graph or model as one; else as `read_net`.
+
+    Raises
+    ------
+    InputError
+        If it is a problem.
+    """
+    keywords = reading.keywords
+    del keywords["planned"]
+    found = load_graph_net(source, **keywords) if reading.holds_graph(source) else None
+    if found is not None:
+        if shapes or sizes is not None:
+            raise InputError(f"{source}: --shapes and --sizes are for nets; this is a graph")
+        return found.net, {"sizes": found.sizes}
+    loaded, known = read_net(source, shapes, sizes, reading)
+    if isinstance(loaded, Problem):
+        raise InputError(f"{source}: this is a problem, not a net; see `memonger solve`")
+    return loaded, known
 
 
 def problem_of(

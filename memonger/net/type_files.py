@@ -40,6 +40,14 @@ def parse_types(data: object, source: str = "shapes") -> dict[str, TensorType]:
     return {str(blob): _parse_type(value, f"{source}: {blob!r}") for blob, value in data.items()}
 
 
+def types_to_json(types: Mapping[str, TensorType]) -> dict[str, Any]:
+    """Return the JSON data that `parse_types` reads."""
+    return {
+        blob: {"shape": list(known.shape), "dtype": known.dtype.name.lower()}
+        for blob, known in types.items()
+    }
+
+
 def _parse_type(value: object, where: str) -> TensorType:
     if isinstance(value, TensorType):
         return value
