@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -149,3 +150,26 @@ def test_table_of_instances(load):
     assert cells["guillotine-30"][-2] == "16,777,216 clique"
     assert cells["guillotine-30"][-1] == "- |"
     assert cells["mlp"][0] == "6"
+
+
+def test_models_of_a_wheel(load, tmp_path):
+    """Models are taken out and planned; what cannot be read is listed with the reason."""
+    pytest.importorskip("onnx")
+    from tests.onnx_models import residual
+
+    script = load("plan_wheels")
+    model = residual()
+    with zipfile.ZipFile(tmp_path / "some_package-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("some_package/a.onnx", model.SerializeToString())
+        archive.writestr("some_package/b.tflite", b"no model")
+        archive.writestr("some_package/__init__.py", "raise SystemExit('it was run')")
+    (wheel,) = tmp_path.glob("*.whl")
+    models = list(script.models_of(wheel, tmp_path))
+    assert [model.name for model in models] == ["a.onnx", "b.tflite"]
+    assert script.dims_of(models[0]) == {"batch": 1}
+    rows = [script.planned("some_package", model, 20.0) for model in models]
+    assert rows[0].cells[-2] == "verified"
+    assert "b.tflite" in rows[1].fault
+    text = script.document(rows)
+    assert text.count("| some_package |") == 1
+    assert "* some_package, b.tflite: " in text
