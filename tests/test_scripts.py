@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from memonger.instances.catalog import graphs
+from memonger.instances.loading import read_json
 from memonger.net.defuse import analyse
 from memonger.net.shapes.inference import infer_types
 from memonger.pipeline import optimize
@@ -173,3 +175,16 @@ def test_models_of_a_wheel(load, tmp_path):
     text = script.document(rows)
     assert text.count("| some_package |") == 1
     assert "* some_package, b.tflite: " in text
+
+
+def test_models_that_are_exported(load):
+    """Of those that come with memonger, each is built for the shape that it has there."""
+    script = load("build_graphs")
+    shipped = [name for name in script.MODELS if name in graphs()]
+    assert len(shipped) >= 10
+    for name in shipped:
+        meta = read_json(graphs()[name])["meta"]
+        model = script.MODELS[name]
+        assert (list(model.shape), model.package) == (meta["input_shape"], meta["source"])
+        assert f"| {name} |" in script.row(name, read_json(graphs()[name]), 1.0)
+        assert "| yes |" in script.row(name, read_json(graphs()[name]), 1.0)
