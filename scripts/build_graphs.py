@@ -2,7 +2,7 @@
 """Export graphs of published networks from their Python packages: architectures alone, no weights.
 
     python -m venv graphs && graphs/bin/pip install -r scripts/build_graphs_requirements.txt -e .
-    graphs/bin/python scripts/build_graphs.py [NAME...] [-o DIR] [--report docs/benchmarks/exports.md]
+    graphs/bin/python scripts/build_graphs.py [NAME...] [-o DIR] [--report FILE.md]
 
 A model is built under torch's fake tensors, which have shapes and no memory, exported by
 `torch.export` and read by `memonger.from_torch`'s reader. To add one: a line in MODELS. The report
