@@ -8,6 +8,7 @@ from reprlib import repr as shown
 from typing import Any, Literal, TypeVar
 
 from memonger.errors import ProblemError
+from memonger.instances.graph_in_place import permitted_pairs
 from memonger.order_problem import Allocation, OrderProblem
 from memonger.problem import Buffer, Problem
 
@@ -20,7 +21,11 @@ _STRENGTH = {"i": 0, "w": 1, "o": 2, "a": 3}
 
 
 def problem_from_graph(
-    data: object, source: str = "graph", planned: Planned | None = None
+    data: object,
+    source: str = "graph",
+    planned: Planned | None = None,
+    *,
+    in_place: bool = False,
 ) -> Problem:
     """Return the live ranges of a graph in its own order.
 
@@ -37,6 +42,9 @@ def problem_from_graph(
     planned
         ``activations`` leaves the graph outputs out; ``activations+outputs`` plans them too, live
         to the end. By default the latter for training graphs (``meta.mode``), else the former.
+    in_place
+        Whether the problem has the pairs in place that the operators permit: a permission, which
+        no plan need take. Of an input, only the last operator that touches it may.
 
     Raises
     ------
@@ -47,7 +55,7 @@ def problem_from_graph(
     -----
     Linear in the size of the graph.
     """
-    return _read(data, source, lambda graph: _problem(graph, source, planned))
+    return _read(data, source, lambda graph: _problem(graph, source, planned, in_place))
 
 
 def order_problem_from_graph(
@@ -186,7 +194,9 @@ def _accesses(
     return start, touched
 
 
-def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> Problem:
+def _problem(
+    data: Mapping[str, Any], source: str, planned: Planned | None, in_place: bool
+) -> Problem:
     held = _bases_of(data, source, planned)
     start, touched = _accesses(data, held, source)
     names, horizon = data["tensors"]["name"], len(data["ops"])
@@ -195,7 +205,8 @@ def _problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> P
         if held.plans(root):
             last = horizon if held.kinds[root] == "o" else touched[root][-1] + 1
             buffers.append(Buffer(names[root], held.sizes[root], first, last))
-    return Problem(tuple(buffers), _name_of(data, source))
+    pairs = tuple(permitted_pairs(data, held.base, buffers, source)) if in_place else ()
+    return Problem(tuple(buffers), _name_of(data, source), in_place=pairs)
 
 
 def _order_problem(data: Mapping[str, Any], source: str, planned: Planned | None) -> OrderProblem:

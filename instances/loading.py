@@ -55,8 +55,6 @@ _ENDINGS: dict[str, FileFormat] = {
 def format_of(path: str | os.PathLike[str], given: str | None = None) -> FileFormat:
     """Return the format of a file: the one given, or that of its ending; NetDef by default.
 
-    The name of a real graph stands for its file.
-
     Raises
     ------
     InputError
@@ -80,6 +78,7 @@ def load(
     planned: Planned | None = None,
     dims: Mapping[str, int] | None = None,
     subgraph: int = 0,
+    in_place: bool = False,
 ) -> Loaded:
     """Read a net or a problem.
 
@@ -99,6 +98,8 @@ def load(
         For ONNX: values of symbolic dimensions, see `graph_from_onnx`.
     subgraph
         For ONNX and TFLite: which of the graphs in the file; 0 is the main one.
+    in_place
+        For graphs and models: whether buffers may be written over others where operators permit.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def load(
     if not isinstance(what, str) or what not in _JSON_READERS:
         raise ProblemError(f"{name}: unknown format {what!r}; known: {', '.join(_JSON_READERS)}")
     if what == GRAPH_FORMAT:
-        return problem_from_graph(data, name, planned)
+        return problem_from_graph(data, name, planned, in_place=in_place)
     return _JSON_READERS[what](data, name)
 
 

@@ -70,7 +70,8 @@ def check(
         )
     claimed = load_plan(own)
     if plan is not None:
-        source = Source(file, shapes, sizes, static, alignment, how)
+        permitted = replace(how, in_place=bool(claimed.problem.in_place))
+        source = Source(file, shapes, sizes, static, alignment, permitted)
         if claimed.order is None:
             expected = program_order(source)
         else:

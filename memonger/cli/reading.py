@@ -68,17 +68,20 @@ class Reading:
         Texts ``NAME=VALUE``.
     subgraph
         Which graph of a model.
+    in_place
+        Whether pairs in place are wanted: of a graph only if so.
     """
 
     planned: PlannedKind | None = None
     format: InputFormat | None = None
     dim: list[str] | None = None
     subgraph: int = 0
+    in_place: bool | None = None
 
     @classmethod
     def asked(cls, parameters: Mapping[str, Any]) -> Reading:
         """Return the reading that the parameters of a command name."""
-        names = ("planned", "format", "dim", "subgraph")
+        names = ("planned", "format", "dim", "subgraph", "in_place")
         return cls(**{name: parameters[name] for name in names if name in parameters})
 
     def holds_graph(self, file: str) -> bool:
@@ -116,7 +119,7 @@ def read_net(
     """
     if reading.planned is not None and not reading.holds_graph(source):
         raise InputError(f"{source}: --planned is for graphs")
-    loaded = load(source, **reading.keywords)
+    loaded = load(source, **reading.keywords, in_place=bool(reading.in_place))
     known: dict[str, TensorType] = {}
     if isinstance(loaded, BuiltNet):
         known.update(loaded.types)

@@ -71,12 +71,13 @@ def solve(
         Path | None, typer.Option("--output", "-o", metavar="PLAN.json", help="Write the plan.")
     ] = None,
     in_place: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--in-place/--no-in-place",
-            help="Whether buffers may take over others where the problem says so.",
+            help="Whether buffers may take over others where it is permitted; by default where a "
+            "problem says so, and not in graphs.",
         ),
-    ] = True,
+    ] = None,
     max_buffers: Annotated[
         int | None,
         typer.Option(
@@ -112,6 +113,8 @@ def solve(
 
       memonger solve graph.json.gz --time-limit 60s --capacity 67108864
 
+      memonger solve graph.json.gz --in-place
+
       memonger solve problem.json --hint plan.json --json-lines
 
       memonger solve A.1048576.csv --form arena --output plan.json
@@ -130,6 +133,8 @@ def solve(
         return solve_order(context)
     if max_buffers is not None and form is Form.ARENA:
         raise InputError("--max-buffers is for --form sharing: an arena has none")
+    if in_place and (form is Form.ARENA or order != "program"):
+        raise InputError("--in-place is for --form sharing, in program order")
     if order != "program" and (hint is not None or capacity is not None):
         raise InputError("--hint and --capacity are about one order: they go with program order")
     options.check_target(output)
@@ -141,7 +146,7 @@ def solve(
 
 def _prepared(problem: Problem, asked: Mapping[str, Any]) -> Problem:
     """Return the problem as the options want it."""
-    if not asked["in_place"] and problem.in_place:
+    if asked["in_place"] is False and problem.in_place:
         problem = replace(problem, in_place=())
     if asked["max_buffers"] is not None:
         problem = replace(problem, rules=replace(problem.rules, at_most=asked["max_buffers"]))
