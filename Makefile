@@ -7,11 +7,11 @@ BIN    := $(VENV)/bin
 
 # Install once per change of pyproject.toml; each stamp names the extras it stands for.
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[plot]'
+	$(BIN)/pip install --quiet --editable '.[plot,html]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[plot,dev]'
+	$(BIN)/pip install --quiet --editable '.[plot,html,dev]'
 	@touch $@ $(VENV)/demo.stamp
 
 $(BIN)/python:
@@ -22,6 +22,7 @@ demo: $(VENV)/demo.stamp
 	@mkdir -p build/demo
 	$(BIN)/memonger optimize resnet50 --output build/demo/resnet50.pb --report build/demo
 	$(BIN)/memonger show build/demo/plan.json --output build/demo/resnet50.png
+	$(BIN)/memonger show build/demo/plan.json --output build/demo/resnet50.html
 
 test: lint types unit wheel
 

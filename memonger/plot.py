@@ -7,12 +7,12 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from memonger.errors import MissingExtraError
 from memonger.graph.profile import load
 from memonger.order_problem import OrderProblem
 from memonger.plan import ArenaPlan, OrderPlan, SharingPlan
+from memonger.plan_layout import layout_of, rectangles_of
 from memonger.problem import Problem
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ def draw_plan(problem: Problem, plan: SharingPlan | ArenaPlan, image_format: str
     figure, axes = _axes()
     from matplotlib.collections import PolyCollection
 
-    bottoms, lines, total = _layout(problem, plan)
-    owners, corners = _rectangles(problem, bottoms, plan)
-    colors = [f"C{owner % 10}" for owner in owners]
+    bottoms, lines, total = layout_of(problem, plan)
+    owners, starts, ends, lower, upper = rectangles_of(problem, bottoms, plan)
+    colors = [f"C{owner % 10}" for owner in owners.tolist()]
+    corners = [(starts, lower), (ends, lower), (ends, upper), (starts, upper)]
     many = len(problem) > 2000  # outlines would hide what they outline
     axes.add_collection(
         PolyCollection(
-            list(corners),
+            list(np.stack([np.column_stack(corner) for corner in corners], axis=1)),
             facecolors=colors,
             edgecolors="none" if many else "white",
             linewidths=0.4,
@@ -135,50 +136,6 @@ def _image(figure: Figure, image_format: str) -> bytes:
     metadata = {"Date": None} if image_format == "svg" else None
     figure.savefig(buffer, format=image_format, dpi=120, metadata=metadata)
     return buffer.getvalue()
-
-
-def _layout(problem: Problem, plan: SharingPlan | ArenaPlan) -> tuple[list[int], list[int], int]:
-    """Return where each buffer is drawn, where lines are, and the height of all, in bytes."""
-    if isinstance(plan, SharingPlan):
-        capacities = plan.capacities(problem)
-        lanes = _lane_bottoms(capacities)
-        return [lanes[number] for number in plan.shared], lanes, sum(capacities)
-    bases: dict[str, int] = {}
-    total = 0
-    for device, peak in plan.peaks(problem).items():
-        bases[device] = total
-        total += peak
-    bottoms = [
-        bases[buffer.device] + offset
-        for buffer, offset in zip(problem.buffers, plan.offsets, strict=True)
-    ]
-    return bottoms, list(bases.values()), total
-
-
-def _rectangles(
-    problem: Problem, bottoms: list[int], plan: SharingPlan | ArenaPlan
-) -> tuple[list[int], npt.NDArray[np.float64]]:
-    """Return the buffer of each rectangle, and their corners, shape (rectangles, 4, 2)."""
-    if isinstance(plan, SharingPlan):
-        rows = [(i, b.start, b.end, 0, b.padded_size) for i, b in enumerate(problem.buffers)]
-    else:
-        rows = [(i, *span) for i, buffer in enumerate(problem.buffers) for span in buffer.spans]
-    owners, *sides = np.array(rows, dtype=np.int64).reshape(-1, 5).T
-    starts, ends, lower, upper = (side.astype(np.float64) for side in sides)
-    bottom = np.array(bottoms, dtype=np.float64)[owners]
-    lower, upper = bottom + lower, bottom + upper
-    corners = [(starts, lower), (ends, lower), (ends, upper), (starts, upper)]
-    return owners.tolist(), np.stack([np.column_stack(corner) for corner in corners], axis=1)
-
-
-def _lane_bottoms(capacities: list[int]) -> list[int]:
-    """Stack the lanes, the largest at the bottom."""
-    bottoms = [0] * len(capacities)
-    height = 0
-    for number in sorted(range(len(capacities)), key=lambda k: (-capacities[k], k)):
-        bottoms[number] = height
-        height += capacities[number]
-    return bottoms
 
 
 def _bytes(value: float) -> str:

@@ -40,7 +40,10 @@ LAYERS = (
         "ordering",
         "interference",
         "recycling",
+        "plan_layout",
         "plot",
+        "plot_controls",
+        "plot_html",
         "peaks",
         "explain",
         "bench",
@@ -53,6 +56,7 @@ OPEN = {"", "__main__"}
 ONLY_IN = {
     "ortools": {"solver"},
     "matplotlib": {"plot", "bench"},
+    "bokeh": {"plot_html", "plot_controls"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

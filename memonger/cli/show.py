@@ -16,10 +16,12 @@ from memonger.net.io import write_atomically
 
 
 def show(
-    plan: Annotated[str, typer.Argument(metavar="PLAN.json", help="A plan file.")],
+    plans: Annotated[list[str], typer.Argument(metavar="PLAN.json...", help="Plan files.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .png or .svg; beside the plan."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="A .png, .svg or .html; beside the plan."
+        ),
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
@@ -27,26 +29,44 @@ def show(
 
     Of a plan of the form order, the bytes that are live at each step are drawn.
 
-    Needs matplotlib: pip install 'memonger[plot]'.
+    An .html is one page that needs no network, in which buffers can be searched; it shows several
+    plans side by side. Needs bokeh: pip install 'memonger[html]'. Pictures need matplotlib: pip
+    install 'memonger[plot]'.
 
     For example:
 
       memonger show plan.json
 
       memonger show plan.json --output plan.svg
-    """
-    from memonger.plot import draw_order, draw_plan
 
-    target = output or Path(plan).with_suffix(".png")
-    if target.suffix not in (".png", ".svg"):
-        raise InputError(f"{target}: a picture is a .png or a .svg")
+      memonger show sharing.json arena.json --output plans.html
+    """
+    target = output or Path(plans[0]).with_suffix(".png")
+    if target.suffix not in (".png", ".svg", ".html"):
+        raise InputError(f"{target}: a picture is a .png or a .svg, a page an .html")
+    if len(plans) > 1 and target.suffix != ".html":
+        raise InputError(f"{target}: several plans are shown in an .html")
     options.check_target(target)
-    if load_form(plan) == ORDER_FORM:
-        order = load_order_plan(plan)
-        picture = draw_order(order.problem, order.plan, target.suffix[1:])
-    else:
-        claimed = load_plan(plan)
-        picture = draw_plan(claimed.problem, claimed.plan, target.suffix[1:])
-    write_atomically(target, picture)
+    for plan in plans:
+        options.check_new(plan, target)
+    content = _page(plans) if target.suffix == ".html" else _picture(plans[0], target.suffix[1:])
+    write_atomically(target, content)
     note(f"wrote {target}", quiet=quiet)
     return 0
+
+
+def _page(plans: list[str]) -> bytes:
+    from memonger.plot_html import page_of
+
+    read = [load_order_plan(p) if load_form(p) == ORDER_FORM else load_plan(p) for p in plans]
+    return page_of(list(zip(plans, read, strict=True))).encode()
+
+
+def _picture(plan: str, kind: str) -> bytes:
+    from memonger.plot import draw_order, draw_plan
+
+    if load_form(plan) == ORDER_FORM:
+        order = load_order_plan(plan)
+        return draw_order(order.problem, order.plan, kind)
+    claimed = load_plan(plan)
+    return draw_plan(claimed.problem, claimed.plan, kind)

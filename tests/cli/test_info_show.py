@@ -5,7 +5,8 @@ import pytest
 from memonger.gaps import Gap
 from memonger.instances.nets import NETS
 from memonger.plan import ArenaPlan, SharingPlan
-from memonger.plot import _bytes, _rectangles, draw_plan
+from memonger.plan_layout import rectangles_of
+from memonger.plot import _bytes, draw_plan
 from memonger.problem import Buffer, Problem
 from memonger.registry import ARENA, ORDER, SHARING
 
@@ -148,13 +149,13 @@ def test_pictures(problem):
 def test_what_is_drawn_of_gaps():
     half = Buffer("a", 8, 0, 6, gaps=(Gap(1, 2), Gap(2, 4, 4, 8)))
     problem = Problem((half, Buffer("b", 3, 2, 4, device="x")))
-    owners, corners = _rectangles(problem, [10, 20], ArenaPlan((10, 0)))
-    assert owners == [0, 0, 0, 1]
-    assert [(c[0].tolist(), c[2].tolist()) for c in corners] == [
-        ([0, 10], [1, 18]),
-        ([2, 14], [4, 18]),
-        ([4, 10], [6, 18]),
-        ([2, 20], [4, 23]),
+    owners, *sides = rectangles_of(problem, [10, 20], ArenaPlan((10, 0)))
+    assert owners.tolist() == [0, 0, 0, 1]
+    assert [side.tolist() for side in sides] == [  # start, end, lower, upper
+        [0, 2, 4, 2],
+        [1, 4, 6, 4],
+        [10, 14, 10, 20],
+        [18, 18, 18, 23],
     ]
     assert draw_plan(problem, ArenaPlan((10, 0)), "svg").startswith(b"<?xml")
 
@@ -166,3 +167,15 @@ def test_what_is_drawn_of_gaps():
 )  # fmt: skip
 def test_units(value, text):
     assert _bytes(value) == text
+
+
+def test_pages(memonger, problem):
+    pytest.importorskip("bokeh")
+    memonger("solve", problem, "--form", "arena", "-o", "arena.json", "--quiet")
+    memonger("solve", problem, "-o", "sharing.json", "--quiet")
+    answer = memonger("show", "arena.json", "sharing.json", "-o", "both.html")
+    assert (answer.code, answer.err) == (0, "wrote both.html\n")
+    assert "<html" in (problem.parent / "both.html").read_text()[:200]
+    message = memonger("show", "arena.json", "sharing.json", "-o", "both.png").is_error()
+    assert "several plans are shown in an .html" in message
+    assert "a page an .html" in memonger("show", "arena.json", "-o", "both.txt").is_error()
