@@ -40,6 +40,7 @@ LAYERS = (
         "ordering",
         "interference",
         "recycling",
+        "autopsy",
         "plan_layout",
         "plot",
         "plot_controls",

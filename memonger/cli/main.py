@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 import memonger
+from memonger.cli.autopsy import autopsy
 from memonger.cli.bench import bench
 from memonger.cli.check import check
 from memonger.cli.convert import convert
@@ -37,7 +38,10 @@ app = typer.Typer(
     not proven optimal; 130 interrupted. Ctrl-C while a plan is searched for only ends the
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
-for command in (optimize, solve, check, convert, info, generate, show, bench, report, explain):
+COMMANDS = (
+    optimize, solve, check, convert, info, generate, show, bench, report, autopsy, explain
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

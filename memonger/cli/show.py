@@ -59,7 +59,7 @@ def _page(plans: list[str]) -> bytes:
     from memonger.plot_html import page_of
 
     read = [load_order_plan(p) if load_form(p) == ORDER_FORM else load_plan(p) for p in plans]
-    return page_of(list(zip(plans, read, strict=True))).encode()
+    return page_of([(Path(p).name, r) for p, r in zip(plans, read, strict=True)]).encode()
 
 
 def _picture(plan: str, kind: str) -> bytes:

@@ -7,8 +7,8 @@ memonger of torch 1.10.2.
 import pytest
 
 import memonger.caffe2 as caffe2
-from memonger.instances import gradients
-from memonger.instances.gradients import GradientRule
+from memonger.instances import gradient_rules
+from memonger.instances.gradient_rules import GradientRule
 from memonger.net.netdef_pb2 import DeviceOption, NetDef
 from memonger.rewrite.equivalence import verify_equivalence
 from tests.caffe2.scenarios import (
@@ -130,7 +130,7 @@ def test_the_gradients_of_a_tower_and_not_those_of_its_neighbour():
 @pytest.fixture
 def _copies_have_gradients(monkeypatch):
     rule = GradientRule("CopyCPUToGPU", ("GO0",), (0,))
-    monkeypatch.setitem(gradients.RULES, "CopyGPUToCPU", rule)
+    monkeypatch.setitem(gradient_rules.RULES, "CopyGPUToCPU", rule)
 
 
 def half_on_a_gpu():

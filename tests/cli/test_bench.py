@@ -86,6 +86,8 @@ def test_ctrl_c_leaves_what_is_finished(folder, problem):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests may ignore the signal, which a process inherits.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while run.poll() is None and not ((folder / "runs.jsonl").exists() and read_rows("runs.jsonl")):
         time.sleep(0.05)
