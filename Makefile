@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types unit wheel benchmark clean
+.PHONY: demo test lint types unit wheel docs benchmark clean
 
 # Install once per change of pyproject.toml; each stamp names the extras it stands for.
 $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
@@ -38,6 +38,10 @@ unit: $(VENV)/dev.stamp
 
 wheel: $(VENV)/dev.stamp
 	scripts/check_wheel.sh $(BIN)/python
+
+docs: $(VENV)/demo.stamp
+	$(BIN)/pip install --quiet '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 benchmark: $(VENV)/demo.stamp
 	$(BIN)/python scripts/benchmark_growth.py

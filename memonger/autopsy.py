@@ -80,8 +80,8 @@ class Autopsy:
         box = f"sizes up to {MAX_SIZE} bytes, live ranges in at most as many steps as buffers"
         if self.miss is None:
             return (
-                f"{self.algorithm} missed the optimum of none of the {self.tried:,} problems tried, "
-                f"all those of up to {self.complete} buffers among them ({box})"
+                f"{self.algorithm} missed the optimum of none of the {self.tried:,} problems "
+                f"tried, all those of up to {self.complete} buffers among them ({box})"
             )
         if self.smallest:
             return (

@@ -25,10 +25,10 @@ Made by `scripts/build_gallery.py`: for each algorithm a smallest problem that i
 `memonger autopsy ALGORITHM` finds it. A row of a picture is a byte, the lowest at the bottom, three
 columns are a time, a letter is a buffer. Every optimum is proven.
 
-All problems are gone through, fewest buffers first, then smallest sizes, then fewest times: those of
-up to four buffers, of sizes up to three bytes, whose live ranges begin and end at as many times as
-there are buffers; in each the buffers are in the order of their live ranges. "Smallest" means: of
-these. Larger counterexamples were drawn and made smaller until no step made them smaller.
+All problems are gone through, fewest buffers first, then smallest sizes, then fewest times: those
+of up to four buffers, of sizes up to three bytes, whose live ranges begin and end at as many times
+as there are buffers; in each the buffers are in the order of their live ranges. "Smallest" means:
+of these. Larger counterexamples were drawn and made smaller until no step made them smaller.
 
 """
 INTRODUCTION = {
