@@ -138,7 +138,7 @@ def _external(name: str) -> Iterator[Entry]:
     """Yield the instances of a set whose files lie elsewhere."""
     pattern = EXTERNAL[name][0]
     given = os.environ.get("MEMONGER_DATA")
-    folder = Path(given) if given else data_path().parents[2] / "shared" / "data"
+    folder = Path(given) if given else data_path().resolve().parents[2] / "shared" / "data"
     files = sorted(folder.glob(pattern))
     if not files:
         raise InputError(

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from memonger.certificate import AnyCertificate
 from memonger.errors import InputError
 from memonger.order_problem import OrderProblem
+from memonger.parameters import DEFAULTS, Parameters
 from memonger.plan import AnyPlan, ArenaPlan, OrderPlan, P, SharingPlan
 from memonger.problem import Problem
 from memonger.result import Proof
@@ -46,6 +47,8 @@ class RunOf(Generic[AnyPlan]):
         To be called with progress.
     capacity
         Bytes: it is enough to know whether a plan fits in them. ``None`` asks for the best plan.
+    parameters
+        Of the solvers.
     """
 
     deadline: Deadline
@@ -54,6 +57,7 @@ class RunOf(Generic[AnyPlan]):
     hint: AnyPlan | None = None
     report: Callable[[Progress], None] = ignore
     capacity: int | None = None
+    parameters: Parameters = DEFAULTS
 
 
 @dataclass(frozen=True)

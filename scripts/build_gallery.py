@@ -32,8 +32,8 @@ of these. Larger counterexamples were drawn and made smaller until no step made 
 
 """
 INTRODUCTION = {
-    FIRST: "Caffe2's own documentation calls its dynamic program optimal. It decides for each blob "
-    "in turn whether it takes over a shared buffer, and looks at the last blob of that alone."
+    FIRST: "Caffe2's documentation calls its dynamic program optimal. It is a recursion over the "
+    "blobs whose time grows exponentially, and yet it misses optima."
 }
 
 

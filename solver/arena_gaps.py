@@ -14,7 +14,7 @@ from memonger.heuristics.canonical_gaps import canonical_with_gaps, noisy_orders
 from memonger.result import Proof
 from memonger.solver import placement_search
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
-from memonger.solver.arena_race import DIVE_FROM, DIVES, FIRST_NODES, FIRST_WORK, Descent
+from memonger.solver.arena_race import FIRST_WORK, KERNEL, Descent
 from memonger.solver.no_overlap import decide, is_too_large
 from memonger.solver.peeling import peel
 from memonger.solver.placement_kernel import FITS, FULL, GAVE_UP
@@ -98,14 +98,15 @@ def _whole(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
     if placement_search.is_too_large(core):
         yield from _dives(incumbent, part)
         return
-    descent = Descent(core, run.seed)
+    parameters = run.parameters
+    descent = Descent(core, run.seed, parameters.of(KERNEL, "step_nodes"))
     descent.search.offsets = incumbent.offsets[part.members][peeled.kept]
     goals = [lower]
     if run.capacity is not None:
         goals.append(run.capacity // sections.unit)
     for goal in goals:
         if lower <= goal < part.upper:
-            nodes = min(FIRST_NODES, FIRST_WORK // len(core))
+            nodes = min(parameters.of(KERNEL, "first_nodes"), FIRST_WORK // len(core))
             verdict = descent.search.fits(goal, run.deadline, nodes)
             if verdict == FITS and descent.search.offsets is not None:
                 incumbent.offer_part(part, peeled.whole(descent.search.offsets), "search")
@@ -126,9 +127,10 @@ def _whole(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
 def _dives(incumbent: ArenaIncumbent, part: Part) -> Iterator[None]:
     """Let dives improve the placement of a large part, without its gaps."""
     run, sections = incumbent.run, incumbent.sections.subset(part.members)
-    if len(sections) < DIVE_FROM:
+    if len(sections) < run.parameters.of(KERNEL, "dive_from"):
         return
-    for offsets in improve(sections, run.deadline, run.seed, greedy=False, dives=DIVES):
+    dives = run.parameters.of(KERNEL, "dives")
+    for offsets in improve(sections, run.deadline, run.seed, greedy=False, dives=dives):
         incumbent.offer_part(part, offsets, "dives")
         if _is_over(incumbent, part):
             return

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from memonger.graph.sections import Sections
 from memonger.heuristics.arena_schedule import improve
 from memonger.heuristics.ejection_descent import PATIENCE
+from memonger.parameters import Parameter, declare
 from memonger.problem import IntArray
 from memonger.result import Proof
 from memonger.solver.arena_incumbent import ArenaIncumbent, Part
@@ -22,21 +24,20 @@ from memonger.solver.placement_kernel import FITS, FULL
 from memonger.solver.placement_search import PlacementSearch
 from memonger.stop import Deadline
 
-FIRST_NODES = 20_000
 FIRST_WORK = 8_000_000
-"""Nodes, and nodes x buffers, for the question whether the bound is met, before anything else."""
+"""Nodes x buffers for the question whether the bound is met, before anything else."""
 
-STEP_NODES = 20_000
-"""Nodes of the first descents; they double when no step down is found any more."""
-
-DIVE_FROM = 300
-"""Buffers from which on dives may find what the search does not."""
-
-DIVES = 6
-"""Segmented dives at a time."""
-
-SEARCH_SHARE = 3
-"""Seconds of search for each one of refutation, while nothing is refuted."""
+KERNEL = declare(
+    "kernel",
+    Parameter("first_nodes", 20_000, 1_000, 200_000, log=True),  # for that question
+    Parameter("step_nodes", 20_000, 2_000, 200_000, log=True),  # of the first descents
+    Parameter("dive_from", 300, 30, 3_000, log=True),  # buffers
+    Parameter("dives", 6, 1, 24, log=True),  # segmented dives at a time
+    Parameter("search_share", 3, 1, 20, log=True),  # seconds of search for one of refutation
+    Parameter("patience", PATIENCE, 0.05, 2.0, log=True),  # of ejections
+)
+"""The search for placements. The nodes of descents double when no step down is found any more;
+dives may find what the search does not; refutation counts while nothing is refuted."""
 
 
 class Descent:
@@ -48,11 +49,13 @@ class Descent:
         The component.
     seed
         Of the random orders.
+    step_nodes
+        Of the first questions.
     """
 
-    def __init__(self, sections: Sections, seed: int) -> None:
+    def __init__(self, sections: Sections, seed: int, step_nodes: int) -> None:
         self.search = PlacementSearch(sections, seed)
-        self.nodes = STEP_NODES
+        self.nodes = self.first_nodes = step_nodes
         self._step = 1
         self._reached = int(sections.size.sum()) + 1  # lowest placement that the search knows of
         self._found = self._reached  # lowest one that it has found
@@ -85,7 +88,7 @@ class Descent:
             assert self.search.offsets is not None
             self._reached = self._found = self._top(self.search.offsets)
             # A larger step fails more often than not where this one was not easy.
-            easy = self.search.nodes - before <= STEP_NODES // 2
+            easy = self.search.nodes - before <= self.first_nodes // 2
             self._step = 2 * self._step if easy else 1
             return Found(Proof.SEARCH, offsets=self.search.offsets)
         if self._step == 1 and not halted():
@@ -112,9 +115,17 @@ class Race:
         self.part = part
         self.peeled = peeled
         self.sections = peeled.core
-        self.descent = Descent(self.sections, run.seed)
+        self.descent = self.new_descent(run.seed)
         self.refuter = Refuter(self.sections, part.lower, part.upper, run.seed)
         self._dived = 0  # nodes of the descent when dives were last tried
+
+    def parameter(self, name: str) -> Any:  # noqa: ANN401
+        """Return a parameter of the search."""
+        return self.incumbent.run.parameters.of(KERNEL, name)
+
+    def new_descent(self, seed: int) -> Descent:
+        """Return a search of this component with a seed."""
+        return Descent(self.sections, seed, self.parameter("step_nodes"))
 
     @property
     def over(self) -> bool:
@@ -147,7 +158,8 @@ class Race:
         for capacity in goals:
             if not self.over:
                 search = self.descent.search
-                nodes = min(FIRST_NODES, FIRST_WORK // max(1, len(self.sections)))
+                most = FIRST_WORK // max(1, len(self.sections))
+                nodes = min(self.parameter("first_nodes"), most)
                 verdict = search.fits(capacity, self.incumbent.run.deadline, nodes)
                 if verdict == FITS:
                     self.take(Found(Proof.SEARCH, offsets=search.offsets))
@@ -196,12 +208,14 @@ class Race:
     def _dive(self) -> None:
         """Let dives improve the placement of a large component."""
         self._dived = self.descent.nodes
-        if len(self.sections) < DIVE_FROM:
+        if len(self.sections) < self.parameter("dive_from"):
             return
         run = self.incumbent.run
+        rounds = self._dived / self.parameter("step_nodes")
         for offsets in improve(
-            self.sections, run.deadline, run.seed + self._dived, greedy=False, dives=DIVES,
-            start=self.known(), patience=PATIENCE * self._dived / STEP_NODES,
+            self.sections, run.deadline, run.seed + self._dived, greedy=False,
+            dives=self.parameter("dives"), start=self.known(),
+            patience=self.parameter("patience") * rounds,
         ):  # fmt: skip
             self.take(Found(Proof.SEARCH, offsets=offsets), "dives")
             if self.over:
@@ -234,12 +248,12 @@ def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
             time.sleep(0.001)  # it may have found all that there is, and waits for the end
 
     def refute() -> None:
-        descent = Descent(race.sections, run.seed + 1)
+        descent = race.new_descent(run.seed + 1)
         findings = race.refuter.findings(deadline, ended.is_set)
-        refuting = searching = 0.0
+        refuting, searching, share = 0.0, 0.0, race.parameter("search_share")
         while not ended.is_set():
             started = time.monotonic()
-            if searching >= SEARCH_SHARE * refuting and (new := next(findings, None)) is not None:
+            if searching >= share * refuting and (new := next(findings, None)) is not None:
                 tell(new)
                 refuting += time.monotonic() - started
                 if new.lower or new.offsets is not None:
@@ -249,7 +263,7 @@ def helpers(race: Race) -> Iterator[queue.SimpleQueue[Found]]:
                 searching += time.monotonic() - started
 
     def search(number: int) -> None:
-        descent = Descent(race.sections, run.seed + number)
+        descent = race.new_descent(run.seed + number)
         while not ended.is_set():
             tell(race.ask(descent, deadline, ended.is_set))
 

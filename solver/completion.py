@@ -60,6 +60,7 @@ def complete(incumbent: Incumbent, core: Core, relaxation: Relaxation) -> None:
         effort=EFFORT,
         workers=run.workers,
         seed=run.seed,
+        tuned=run.parameters,
         on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
         on_interrupt=run.deadline.stop,
     )

@@ -73,6 +73,7 @@ def _search(problem: Problem, run: Run, outcome: Outcome) -> Outcome:
         seconds=run.deadline.remaining(),
         workers=run.workers,
         seed=run.seed,
+        tuned=run.parameters,
         on_bound=lambda units: report(None, units * unit),
         on_objective=lambda units: report(units * unit, 0),
         on_interrupt=run.deadline.stop,

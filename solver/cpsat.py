@@ -9,6 +9,7 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
+from memonger.parameters import DEFAULTS, Parameter, Parameters, declare
 from memonger.result import Status
 from memonger.solver.background import Background
 from memonger.stop import Deadline
@@ -56,6 +57,16 @@ class Solved:
     log: str
 
 
+CP_SAT = declare(
+    "cp-sat",
+    Parameter("linearization_level", 1, 0, 2),
+    Parameter("symmetry_level", 2, 0, 4),
+    Parameter("cp_model_probing_level", 2, 0, 3),
+    Parameter("max_presolve_iterations", 3, 1, 6),
+)
+"""Parameters of CP-SAT under its own names; the defaults are its own."""
+
+
 def affordable(entries: int, deadline: Deadline) -> bool:
     """Return whether a model of so many coefficients is worth to be built in the time left."""
     return entries <= min(MAX_ENTRIES, ENTRIES_PER_SECOND * deadline.remaining())
@@ -73,6 +84,7 @@ def run_cpsat(
     effort: float | None = None,
     halted: Callable[[], bool] | None = None,
     keep_log: bool = False,
+    tuned: Parameters = DEFAULTS,
 ) -> Solved:
     """Run CP-SAT on a model.
 
@@ -96,6 +108,8 @@ def run_cpsat(
         Asked several times a second; ends the search where it says so.
     keep_log
         Whether to return the solver's log.
+    tuned
+        Parameters of the solver.
 
     Raises
     ------
@@ -118,6 +132,8 @@ def run_cpsat(
     parameters.catch_sigint_signal = False
     parameters.num_workers = workers
     parameters.random_seed = seed % 2**31
+    for name in CP_SAT.parameters:
+        setattr(parameters, name, tuned.of(CP_SAT, name))
     lines: list[str] = []
     if keep_log:
         parameters.log_search_progress = True

@@ -134,6 +134,7 @@ def search_in_place(incumbent: Incumbent, core: Core) -> None:
         seconds=run.deadline.remaining(),
         workers=run.workers,
         seed=run.seed,
+        tuned=run.parameters,
         on_bound=lambda units: incumbent.tell(bound=min(units * unit, cost)),
         on_objective=lambda units: incumbent.tell(objective=units * unit),
         on_interrupt=run.deadline.stop,

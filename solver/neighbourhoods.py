@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from memonger.graph.profile import size_profile
+from memonger.parameters import Parameter, declare
 from memonger.plan import SharingPlan
 from memonger.problem import Problem
 from memonger.registry import SHARING, Algorithm, Outcome, Run, ignore
@@ -19,8 +20,11 @@ from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent, ends_early
 from memonger.solver.stages import improve_by_relaxation, warm_start
 
-MAX_BUFFERS = 600  # of a neighbourhood
-MAX_FAILURES = 30  # in a row, then the search ends
+LNS = declare(
+    "lns",
+    Parameter("buffers", 600, 60, 6_000, log=True),  # of a neighbourhood
+    Parameter("failures", 30, 5, 300, log=True),  # in a row, then the search ends
+)
 
 
 def polish(incumbent: Incumbent) -> None:
@@ -32,8 +36,8 @@ def polish(incumbent: Incumbent) -> None:
     if problem.vector_time is not None:
         return
     rng = random.Random(run.seed)
-    failures = 0
-    while failures < MAX_FAILURES and not incumbent.closed and not run.deadline.expired:
+    failures, most = 0, run.parameters.of(LNS, "failures")
+    while failures < most and not incumbent.closed and not run.deadline.expired:
         indices = _neighbourhood(incumbent, rng)
         part = problem.subproblem(indices)
         hint = SharingPlan.of(incumbent.plan.shared[i] for i in indices)
@@ -69,7 +73,8 @@ def _neighbourhood(incumbent: Incumbent, rng: random.Random) -> list[int]:
     low = high = int(at_least[level]) - 1  # positions in the order, inclusive
     members = plan.members()
     count = len(members[order[low]])
-    wanted = rng.randint(MAX_BUFFERS // 10, MAX_BUFFERS)
+    most = incumbent.run.parameters.of(LNS, "buffers")
+    wanted = rng.randint(most // 10, most)
     while count < wanted and (low > 0 or high + 1 < len(order)):
         down = high + 1 < len(order) and (low == 0 or rng.random() < 0.5)
         low, high = (low, high + 1) if down else (low - 1, high)

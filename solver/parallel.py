@@ -81,6 +81,7 @@ def _solve(
         seconds=run.deadline.remaining(),
         workers=run.workers,
         seed=run.seed,
+        tuned=run.parameters,
         on_bound=lambda units: incumbent.tell(bound=min(units * unit, cost)),
         on_interrupt=run.deadline.stop,
     )

@@ -14,6 +14,7 @@ import memonger.solver.sharing  # noqa: F401
 from memonger.certificate import check_certificate
 from memonger.errors import InputError, PlanError
 from memonger.forms import ARENA_FORM, FORMS, Form
+from memonger.parameters import DEFAULTS, Parameters
 from memonger.plan import ArenaPlan, P, SharingPlan
 from memonger.problem import Problem
 from memonger.registry import AlgorithmOf, OutcomeOf, Progress, RunOf, ignore
@@ -36,6 +37,7 @@ def solve(
     hint: SharingPlan | None = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
+    parameters: Parameters = DEFAULTS,
 ) -> SharingResult: ...
 
 
@@ -51,6 +53,7 @@ def solve(
     hint: ArenaPlan | None = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
+    parameters: Parameters = DEFAULTS,
 ) -> ArenaResult: ...
 
 
@@ -66,6 +69,7 @@ def solve(
     hint: SharingPlan | ArenaPlan | None = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
+    parameters: Parameters = DEFAULTS,
 ) -> SharingResult | ArenaResult: ...
 
 
@@ -80,6 +84,7 @@ def solve(
     hint: Any = None,
     report: Callable[[Progress], None] = ignore,
     capacity: int | None = None,
+    parameters: Parameters = DEFAULTS,
 ) -> Any:
     """Solve a problem with an algorithm of the registry.
 
@@ -105,6 +110,10 @@ def solve(
         A valid plan to start from; the result is never worse.
     report
         Called with progress, from the thread of a solver at times.
+    capacity
+        Bytes: it is enough to know whether a plan fits in them.
+    parameters
+        Of the solvers; they change how long it takes, and not what is proven.
 
     Returns
     -------
@@ -146,7 +155,7 @@ def solve(
         if not isinstance(hint, kind.plan):
             raise InputError(f"the hint is no plan of the form {form!r}")
         kind.verify(problem, hint)
-    run = RunOf(Deadline(time_limit), workers, seed, hint, report, capacity)
+    run = RunOf(Deadline(time_limit), workers, seed, hint, report, capacity, parameters)
     outcome = run_by_device(kind, problem, chosen, run)
     return _checked(kind, problem, chosen, run, outcome, time.monotonic() - started)
 

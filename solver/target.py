@@ -128,6 +128,7 @@ def ask(
         effort=effort,
         workers=run.workers,
         seed=run.seed,
+        tuned=run.parameters,
         on_bound=lambda units: incumbent.tell(bound=proven(units)),
         on_objective=lambda units: incumbent.tell(objective=units * groups.gcd),
         on_interrupt=run.deadline.stop,

@@ -23,6 +23,7 @@ LAYERS = (
         "certificate",
         "collector",
         "lp_dual",
+        "parameters",
         "registry",
         "rules",
         "stop",
@@ -58,6 +59,7 @@ ONLY_IN = {
     "ortools": {"solver"},
     "matplotlib": {"plot", "bench"},
     "bokeh": {"plot_html", "plot_controls"},
+    "optuna": {"tune"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

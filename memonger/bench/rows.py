@@ -51,6 +51,8 @@ class Job:
         Bytes of the process, interpreter and libraries included; ``None`` for no limit.
     threads
         Of the algorithm.
+    tuned
+        JSON of the parameters of the solvers, `memonger.parameters`; empty: the defaults.
     known
         Folder of best known values that a better plan is offered to, if any.
     """
@@ -64,6 +66,7 @@ class Job:
     memory_limit: int | None = None
     threads: int = 1
     known: str | None = None
+    tuned: str = ""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -72,6 +75,7 @@ class Job:
             "time_limit": self.time_limit,
             "memory_limit": self.memory_limit,
             "threads": self.threads,
+            **({"tuned": self.tuned} if self.tuned else {}),
         }
 
     @property
@@ -162,6 +166,7 @@ class Row:
         return (
             *(self.instance, self.digest, self.form, self.order, self.algorithm, self.seed),
             *(limits.get(name) for name in ("time_limit", "memory_limit", "threads")),
+            *([limits["tuned"]] if "tuned" in limits else []),
         )
 
     @staticmethod

@@ -36,6 +36,7 @@ def jobs_of(
     memory_limit: int | None = None,
     threads: int = 1,
     known: str | None = None,
+    tuned: str = "",
 ) -> list[Job]:
     """Return every run: algorithms in which the seed makes no difference run with seed 0 only.
 
@@ -49,7 +50,7 @@ def jobs_of(
         Algorithms of the order form, in whose orders sharing and arena are planned.
     seeds
         How many, from 0 on.
-    time_limit, memory_limit, threads, known
+    time_limit, memory_limit, threads, known, tuned
         Of each run, see `Job`.
 
     Raises
@@ -67,7 +68,18 @@ def jobs_of(
         if name != "all" and name not in existing:
             raise InputError(f"no algorithm {name!r} in the forms {', '.join(forms)}")
     return [
-        Job(instance, form, chosen.name, seed, order, time_limit, memory_limit, threads, known)
+        Job(
+            instance,
+            form,
+            chosen.name,
+            seed,
+            order,
+            time_limit,
+            memory_limit,
+            threads,
+            known,
+            tuned,
+        )
         for instance in instances
         for form in forms
         for order in (("",) if form == "order" else orders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import threading
@@ -19,6 +20,7 @@ from memonger.errors import InputError, PlanError
 from memonger.instances.known import offer
 from memonger.instances.order_json import order_to_json
 from memonger.instances.plan_json import plan_to_json
+from memonger.parameters import DEFAULTS, parameters_from_json
 from memonger.plan import AnyPlan
 from memonger.registry import ARENA, ORDER, SHARING, Progress, RegistryOf
 from memonger.result import Result, Status
@@ -93,6 +95,7 @@ def _prepared(
 ) -> tuple[Callable[[Report], Result[Any]], Callable[[Result[Any]], dict[str, Any]], int]:
     """Read the instance; return what runs the algorithm, what writes the plan, and the size."""
     limit, seed = job.time_limit, job.seed
+    parameters = parameters_from_json(json.loads(job.tuned)) if job.tuned else DEFAULTS
     if job.form == "order":
         operators = read_operators(job.instance)
 
@@ -117,6 +120,7 @@ def _prepared(
             workers=job.threads,
             seed=seed,
             report=report,
+            parameters=parameters,
         )
 
     return plan, lambda result: plan_to_json(problem, result), len(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from memonger.cli import options
 from memonger.cli.console import err, out, print_json, printable, table
 from memonger.cli.start import INTERRUPTED
 from memonger.errors import InputError
+from memonger.net.io import parse_json, read_bytes
 
 if TYPE_CHECKING:  # they take seconds to import
     from memonger.bench.rows import Job, RowFile
@@ -83,6 +85,7 @@ def bench(
         str | None,
         typer.Option("--cluster", metavar="ADDRESS", help="Run on a Dask cluster instead."),
     ] = None,
+    parameters: options.ParametersFile = None,
     update_best_known: Annotated[
         bool,
         typer.Option(
@@ -124,6 +127,7 @@ def bench(
         raise InputError("--update-best-known writes to this machine; --cluster runs elsewhere")
     if best_known is not None and not update_best_known:
         raise InputError("--best-known goes with --update-best-known")
+    options.read_parameters(parameters)  # refuses what is none
     known = str(best_known or data_path()) if update_best_known else None
     asked = jobs_of(
         resolve(sets),
@@ -135,6 +139,7 @@ def bench(
         memory_limit=memory_limit,
         threads=threads,
         known=known,
+        tuned="" if parameters is None else json.dumps(parse_json(read_bytes(parameters), "")),
     )
     file = RowFile(output)
     try:

@@ -22,6 +22,7 @@ from memonger.cli.report import report
 from memonger.cli.show import show
 from memonger.cli.solve import solve
 from memonger.cli.start import INTERRUPTED
+from memonger.cli.tune import tune
 from memonger.errors import MemongerError
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app = typer.Typer(
     search: the best plan so far is verified and written, with the exit codes of any other.""",
 )
 COMMANDS = (
-    optimize, solve, check, convert, info, generate, show, bench, report, autopsy, explain
+    optimize, solve, check, convert, info, generate, show, bench, report, autopsy, tune, explain
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -16,6 +16,8 @@ import typer
 
 from memonger.errors import InputError, NetError, PlanError, ProblemError, ShapeError
 from memonger.instances.loading import load_plan
+from memonger.net.io import parse_json, read_bytes
+from memonger.parameters import DEFAULTS, Parameters, parameters_from_json
 from memonger.plan import ArenaPlan, SharingPlan
 from memonger.problem import Problem
 
@@ -102,6 +104,14 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Threads; by default one a processor, at most 8."),
 ]
+ParametersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--parameters",
+        metavar="FILE",
+        help="Parameters of the solvers, as memonger tune writes them.",
+    ),
+]
 Seed = Annotated[
     int,
     typer.Option(
@@ -167,6 +177,21 @@ def read_hint(path: Path, problem: Problem, form: str) -> SharingPlan | ArenaPla
     except PlanError as error:
         raise InputError(f"{path}: no plan for this problem: {error}") from None
     return plan
+
+
+def read_parameters(file: Path | None) -> Parameters:
+    """Return the parameters in a file; the defaults without one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or gives none.
+    """
+    if file is None:
+        return DEFAULTS
+    import memonger.solver.solve  # noqa: F401  (declares the parameters)
+
+    return parameters_from_json(parse_json(read_bytes(file), str(file)), str(file))
 
 
 def given(context: typer.Context) -> dict[str, str]:

@@ -89,6 +89,7 @@ def solve(
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
     seed: options.Seed = 0,
+    parameters: options.ParametersFile = None,
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
     json_lines: options.JsonLines = False,
@@ -208,6 +209,7 @@ def _best(
                 hint=_start(found[number].problem, asked),
                 report=json_line if asked["json_lines"] else show,
                 capacity=asked["capacity"],
+                parameters=options.read_parameters(asked["parameters"]),
             )
 
         best, result = cheapest_plan([each.problem for each in found], form, deadline, plan)

@@ -1,0 +1,1 @@
+"""Tuning the parameters of the solvers on sets of instances."""

@@ -1,0 +1,224 @@
+"""A study: parameters are drawn, tried on a training split, and compared on another one."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memonger.bench.instances import Instance
+from memonger.bench.rows import Job, Row
+from memonger.bench.runner import cluster_executor, local_executor, run_jobs
+from memonger.bench.statistics import primal_integral
+from memonger.errors import InputError, MissingExtraError
+from memonger.parameters import DEFAULTS, SPACES, Parameters, Space, parameters_to_json
+
+if TYPE_CHECKING:
+    import optuna
+
+FORM_OF = {"kernel": "arena", "lns": "sharing", "cp-sat": "sharing"}
+ALGORITHM_OF = {"kernel": "optimal", "lns": "neighbourhoods", "cp-sat": "cp-sat"}
+TARGETS = (*FORM_OF, "portfolio")
+"""What can be tuned: a solver, or ``portfolio``: all of them, in both forms."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study does.
+
+    Parameters
+    ----------
+    target
+        Of `TARGETS`.
+    training, held_out
+        The instances of the two splits.
+    trials
+        How many parameters are tried in all, the defaults among them.
+    time_limit
+        Seconds of a run.
+    seed
+        Of what is drawn.
+    workers
+        Runs at once.
+    cluster
+        Address of a Dask cluster that runs them instead.
+    """
+
+    target: str
+    training: Sequence[Instance]
+    held_out: Sequence[Instance]
+    trials: int
+    time_limit: float
+    seed: int = 0
+    workers: int = 1
+    cluster: str | None = None
+
+    @property
+    def spaces(self) -> list[Space]:
+        """The spaces that are searched."""
+        return [SPACES[name] for name in FORM_OF if self.target in (name, "portfolio")]
+
+    def jobs(self, parameters: Parameters, held_out: bool = False, seeds: int = 1) -> list[Job]:
+        """Return the runs that try parameters on a split."""
+        values = json.dumps(parameters_to_json(parameters, {})) if parameters.values else ""
+        solvers = [(FORM_OF[s.target], ALGORITHM_OF[s.target]) for s in self.spaces]
+        if self.target == "portfolio":
+            solvers = [("sharing", "optimal"), ("arena", "optimal")]
+        return [
+            Job(instance, form, algorithm, seed, time_limit=self.time_limit, tuned=values)
+            for instance in (self.held_out if held_out else self.training)
+            for form, algorithm in solvers
+            for seed in range(seeds)
+        ]
+
+
+def split(
+    instances: Sequence[Instance], share: float, seed: int
+) -> tuple[list[Instance], list[Instance]]:
+    """Split instances in two, each family in the same proportion; the same for a seed.
+
+    Raises
+    ------
+    InputError
+        If one of the parts would be empty.
+    """
+    families: dict[str, list[Instance]] = defaultdict(list)
+    for instance in sorted(instances, key=lambda each: each.name):
+        families[instance.family].append(instance)
+    rng, training, held_out = random.Random(seed), list[Instance](), list[Instance]()
+    for _, members in sorted(families.items()):
+        rng.shuffle(members)
+        # A family of one goes where more is missing.
+        wanted = share * (len(training) + len(held_out) + len(members)) - len(training)
+        count = min(len(members), max(0, round(wanted)))
+        training += members[:count]
+        held_out += members[count:]
+    if not training or not held_out:
+        raise InputError(f"{len(instances)} instances cannot be split into training and held-out")
+    return training, held_out
+
+
+def cost_of(row: Row, best: float, limit: float) -> float:
+    """Return what a run costs: primal integral and time to the proof, in shares of the limit.
+
+    From 0, for what is proven at once, to 2, for a run that finds nothing.
+    """
+    if row.objective is None:
+        return 2.0
+    until = limit if row.seconds_to_proof is None else min(limit, row.seconds_to_proof)
+    history = [(at, cost, bound) for at, cost, bound in row.history if at <= limit]
+    return primal_integral(history, best, limit) / limit + until / limit
+
+
+Place = tuple[Executor, int]
+"""An executor, and how many runs it is given at once."""
+
+
+def place_of(plan: Plan) -> AbstractContextManager[Place]:
+    """Return where the runs of a study are made, each in a process of its own."""
+    if plan.cluster is None:
+        return local_executor(plan.workers)
+    return cluster_executor(plan.cluster)
+
+
+def run_all(jobs: Sequence[Job], place: Place) -> list[Row]:
+    """Run jobs; return their rows in the order of the jobs."""
+    rows = {row.key: row for row in run_jobs(jobs, *place)}
+    return [rows[job.key] for job in jobs]
+
+
+def bests_of(rows: Sequence[Row], known: dict[tuple[str, str], float]) -> None:
+    """Keep the lowest cost of each instance and form."""
+    for row in rows:
+        costs = [cost for cost in (row.objective, row.best_known) if cost is not None]
+        key = (row.instance, row.form)
+        known[key] = min([known.get(key, math.inf), *costs])
+
+
+def tune(
+    plan: Plan,
+    place: Place,
+    storage: str,
+    name: str,
+    report: Callable[[int, float], None] = lambda _count, _best: None,
+) -> Parameters:
+    """Try parameters until there are as many trials as planned; return the best ones.
+
+    The first trial is that of the defaults. A study of that name in the storage is gone on with.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    place
+        Where, see `place_of`.
+    storage
+        URL of the database that keeps the trials, for Optuna.
+    name
+        Of the study.
+    report
+        Called with the number of trials and the lowest cost so far.
+
+    Raises
+    ------
+    InputError
+        If the storage cannot be used.
+    MissingExtraError
+        If Optuna is not installed.
+    """
+    study = _study(storage, name, plan)
+    known: dict[tuple[str, str], float] = {}
+
+    def objective(trial: optuna.Trial) -> float:
+        values = {
+            f"{space.target}.{p.name}": (
+                trial.suggest_int(f"{space.target}.{p.name}", int(p.low), int(p.high), log=p.log)
+                if p.integer
+                else trial.suggest_float(f"{space.target}.{p.name}", p.low, p.high, log=p.log)
+            )
+            for space in plan.spaces
+            for p in space.parameters.values()
+        }
+        rows = run_all(plan.jobs(Parameters(values)), place)
+        bests_of(rows, known)
+        return math.fsum(
+            cost_of(row, known[row.instance, row.form], plan.time_limit) for row in rows
+        ) / len(rows)
+
+    finished = sum(trial.state.is_finished() for trial in study.trials)
+    if not study.trials:
+        study.enqueue_trial(
+            {f"{s.target}.{p.name}": p.default for s in plan.spaces for p in s.parameters.values()}
+        )
+    while finished < plan.trials:
+        study.optimize(objective, n_trials=1)
+        finished += 1
+        report(finished, study.best_value)
+    best = dict(study.best_params)
+    same = all(best[f"{s.target}.{p.name}"] == p.default for s in plan.spaces
+               for p in s.parameters.values())  # fmt: skip
+    return DEFAULTS if same else Parameters(best)
+
+
+def _study(storage: str, name: str, plan: Plan) -> optuna.Study:
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtraError("optuna", "tune") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            sampler=optuna.samplers.TPESampler(seed=plan.seed),
+            direction="minimize",
+            load_if_exists=True,
+        )
+    except Exception as error:  # whatever its database says
+        raise InputError(f"{storage}: {' '.join(str(error).split())[:200]}") from None

@@ -1,0 +1,115 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from memonger.bench.instances import Instance, resolve
+from memonger.bench.rows import Job, Row
+from memonger.cli.main import run
+from memonger.errors import InputError
+from memonger.parameters import DEFAULTS, Parameters, parameters_from_json
+from memonger.solver.solve import solve  # noqa: F401  (declares the parameters)
+from memonger.tune.study import Plan, cost_of, place_of, run_all, split
+
+SMALL = [f"{family}-{n}" for family in ("churn", "pinwheel", "random") for n in (12, 14, 16, 18)]
+
+
+def test_splits():
+    instances = resolve(SMALL)
+    training, held_out = split(instances, 0.5, 7)
+    assert (training, held_out) == split(instances[::-1], 0.5, 7)
+    assert {i.name for i in training} | {i.name for i in held_out} == {i.name for i in instances}
+    assert not {i.name for i in training} & {i.name for i in held_out}
+    for family in ("churn", "pinwheel", "random"):
+        assert sum(i.family == family for i in training) == 2
+    assert split(instances, 0.5, 8) != (training, held_out)
+    with pytest.raises(InputError, match="cannot be split"):
+        split(instances[:1], 0.5, 0)
+
+
+def test_many_families_of_one():
+    training, held_out = split([Instance(f"f{i}/x", f"f{i}", "x") for i in range(10)], 0.5, 0)
+    assert len(training) == len(held_out) == 5
+
+
+def test_costs():
+    row = Row.of(Job(Instance("a/b", "a", "b"), "arena", "optimal"), "optimal", objective=10)
+    at_once = replace(row, history=((0.0, 10, 10),), seconds_to_proof=0.0)
+    never = replace(row, objective=None)
+    late = replace(row, history=((1.0, 20, 5), (2.0, 10, 5)), seconds_to_proof=None)
+    assert cost_of(at_once, 10, 4.0) == 0
+    assert cost_of(never, 10, 4.0) == 2
+    assert cost_of(late, 10, 4.0) == pytest.approx((1 + 0.5) / 4 + 1)
+
+
+def test_jobs_of_a_plan():
+    one, other = split(resolve(SMALL), 0.5, 0)
+    plan = Plan("portfolio", one, other, 2, 1.0)
+    jobs = plan.jobs(Parameters({"lns.failures": 9}))
+    assert {(job.form, job.algorithm) for job in jobs} == {
+        ("sharing", "optimal"),
+        ("arena", "optimal"),
+    }
+    assert len(jobs) == 12
+    assert jobs[0].parameters["tuned"]
+    plain = plan.jobs(DEFAULTS)
+    assert "tuned" not in plain[0].parameters
+    assert jobs[0].key != plain[0].key
+    lns = replace(plan, target="lns")
+    with place_of(lns) as place:
+        rows = run_all([*lns.jobs(Parameters({"lns.failures": 9}))[:1], *plain[:1]], place)
+    assert json.loads(rows[0].parameters["tuned"])["values"] == {"lns.failures": 9}
+    assert all(row.objective for row in rows)
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """Trials are kept, a study is gone on with, and its parameters are used."""
+    import optuna
+
+    monkeypatch.chdir(tmp_path)
+    ask = ["tune", *SMALL[:8], "--time-limit", "300ms", "--seeds", "1", "-o", "tuned", "--json"]
+    for trials in (2, 3):
+        assert run([*ask, "--trials", str(trials)]) == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data["trials"] == trials
+        study = optuna.load_study(
+            study_name="kernel-0", storage=f"sqlite:///{tmp_path}/tuned/study.db"
+        )
+        assert len(study.trials) == trials
+    assert study.trials[0].params["kernel.dives"] == 6  # the defaults come first
+    found = parameters_from_json(json.loads((tmp_path / "tuned" / "parameters.json").read_text()))
+    assert dict(found.values) == data["values"]
+    report = (tmp_path / "tuned" / "report.md").read_text()
+    assert "# Tuning of kernel" in report
+    assert "| all | 4 |" in report
+    use = ["--parameters", "tuned/parameters.json"]
+    assert run(["solve", "churn-16", "--form", "arena", "--json", *use]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "optimal"
+    assert run(["bench", "churn-12", "--algorithms", "optimal", "-o", "r.jsonl", *use, "-q"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("smoke", "--target", "nothing", "-o", "t"), "no target 'nothing'; there are: kernel"),
+        (("churn-12", "-o", "t"), "cannot be split"),
+        (("nosuch", "-o", "t"), "no set or instance"),
+        ((*SMALL[:4], "-o", "t", "--storage", "nothing://x"), "nothing://x: "),
+    ],
+)
+def test_bad_usage(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["tune", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_parameter_files_that_are_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.json").write_text('{"format": "memonger-parameters/1", "values": {"x": 1}}')
+    for command in (["solve", "churn-12"], ["bench", "churn-12", "-o", "r.jsonl"]):
+        assert run([*command, "--parameters", "p.json"]) == 2
+        assert "p.json: no parameter 'x'" in capsys.readouterr().err
