@@ -28,9 +28,11 @@ from memonger.net.io import write_atomically
 Cell = str | int | float | None
 FAILED = (Outcome.CRASHED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT, Outcome.INVALID)
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em}
+div{overflow-x:auto;max-height:40em}
 table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}
 th,td{border:1px solid #ccc;padding:.2em .6em;text-align:right}
-th:first-child,td:first-child{text-align:left}th{background:#eee}svg{max-width:100%;height:auto}"""
+th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
+th,th:first-child{background:#eee}svg{max-width:100%;height:auto}"""
 
 
 @dataclass(frozen=True)
@@ -243,11 +245,11 @@ def page(sections: Sequence[Section]) -> str:
         for table in section.tables:
             parts.append(f"<h3>{html.escape(table.title)}</h3><p>{html.escape(table.note)}</p>")
             head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-            parts.append(f"<table><tr>{head}</tr>")
+            parts.append(f"<div><table><tr>{head}</tr>")  # wide ones scroll in their box
             for row in table.rows:
                 cells = "".join(f"<td>{html.escape(_text(cell))}</td>" for cell in row)
                 parts.append(f"<tr>{cells}</tr>")
-            parts.append("</table>")
+            parts.append("</table></div>")
     return "\n".join([*parts, "</html>", ""])
 
 

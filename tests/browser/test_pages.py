@@ -1,4 +1,4 @@
-"""The pages of `memonger show`, in a real browser without a network."""
+"""The pages of `memonger show` and `memonger report`, in a real browser without a network."""
 
 import json
 import os
@@ -61,15 +61,16 @@ def opened(chromium, tmp_path):
             faults.append(f"request: {route.request.url}")
             route.abort()
 
-    def open_page(path):
+    def open_page(path, *, wait=True):
         page = context.new_page()
         page.route("**/*", handle)
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
         page.goto(Path(path).as_uri())
-        page.wait_for_function("window.Bokeh && Bokeh.documents.length == 1 && "
-                               "Bokeh.documents[0].is_idle")  # fmt: skip
+        ready = "window.Bokeh && Bokeh.documents.length == 1 && Bokeh.documents[0].is_idle"
+        if wait:
+            page.wait_for_function(ready)
         return page
 
     yield open_page
@@ -146,3 +147,16 @@ def test_many_buffers(opened, tmp_path):
     find(page, "t1999")
     page.get_by_text("11 found").wait_for()
     page.screenshot(path=SCREENSHOTS / "many.png")
+
+
+def test_the_report_of_a_benchmark(opened, tmp_path):
+    """It loads nothing, and wide tables scroll in their box: the page itself is no wider."""
+    runs = tmp_path / "runs.jsonl"
+    sets = ("random-30", "heavy-30", "churn-30")
+    some = ("--algorithms", "by-size,sweep,first-fit-size", "--time-limit", "2s")
+    assert run(["bench", *sets, *some, "-o", str(runs), "--quiet"]) == 0
+    assert run(["report", str(runs), "-o", str(tmp_path / "report"), "--quiet"]) == 0
+    page = opened(tmp_path / "report" / "report.html", wait=False)
+    assert page.locator("table").count() > 5
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.screenshot(path=SCREENSHOTS / "report.png", full_page=True)
