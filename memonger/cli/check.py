@@ -14,9 +14,8 @@ from memonger.cli.claims import check_claims, what_holds
 from memonger.cli.console import out, print_json
 from memonger.cli.order import Source, check_order
 from memonger.cli.ordered import problem_in_order, program_order
-from memonger.errors import EquivalenceError, InputError, PlanError
-from memonger.instances.loading import load, load_form, load_plan
-from memonger.instances.nets import BuiltNet
+from memonger.errors import EquivalenceError, PlanError
+from memonger.instances.loading import load_form, load_plan
 from memonger.instances.plan_json import PlanFile
 from memonger.instances.problem_json import gaps_to_json
 from memonger.net.netdef_pb2 import NetDef
@@ -59,7 +58,8 @@ def check(
       memonger check predict_net.pb optimized.pb
     """
     if plan is not None and not plan.endswith((".json", ".json.gz")):
-        return _check_net(file, plan, json_output=json_output)
+        how = reading.Reading(None, format, dim, subgraph)
+        return _check_net(file, plan, how, json_output=json_output)
     own = file if plan is None else plan
     how = reading.Reading(planned, format, dim, subgraph)
     if load_form(own) == "order":
@@ -177,15 +177,13 @@ def _same_buffers(form: str, expected: Problem, planned: Problem) -> None:
                 raise PlanError("the plan takes the net for one with other dependencies")
 
 
-def _check_net(original: str, rewritten: str, *, json_output: bool) -> int:
+def _check_net(original: str, rewritten: str, how: reading.Reading, *, json_output: bool) -> int:
     from memonger.rewrite.equivalence import verify_equivalence
 
-    nets = []
-    for source in (original, rewritten):
-        loaded = load(source)
-        if isinstance(loaded, Problem):
-            raise InputError(f"{source}: this is a problem, not a net")
-        nets.append(loaded.net if isinstance(loaded, BuiltNet) else loaded)
+    nets = [
+        reading.read_as_net(source, None, None, given)[0]
+        for source, given in ((original, how), (rewritten, reading.AS_NAMED))
+    ]
     order = None
     try:
         verify_equivalence(nets[0], nets[1])

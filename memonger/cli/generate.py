@@ -33,7 +33,9 @@ def generate(
             help="A problem as .json or .csv; a net as .pb, .pbtxt.",
         ),
     ],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another one of the family.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another one of the family.")
+    ] = 0,
     quiet: options.Quiet = False,
 ) -> int:
     """Write a generated instance; beside a net its shapes, as OUT.shapes.json.

@@ -16,6 +16,7 @@ def test_a_graph_is_optimized_as_a_net(memonger, folder):
     assert done["objective"] == direct["objective"]
     assert (direct["status"], direct["verified"]) == ("optimal", True)
     assert memonger("check", "net.pb", "out.pb").code == 0
+    assert memonger("check", GRAPH, "out.pb").code == 0
 
 
 def test_nets_are_written_as_nets(memonger, folder):
@@ -67,6 +68,7 @@ def test_generated_nets_come_with_their_shapes(memonger, folder):
         (("unet-net", 50, "-o", "x.json"), "makes nets, which are .pb or .pbtxt"),
         (("churn", 5, "-o", "away/x.json"), "there is no directory"),
         (("churn", 5, "-o", "x.json", "--seed", -1), "--seed"),
+        (("churn", 5, "-o", "x.json", "--seed", 2**63), "--seed"),
     ],
 )
 def test_what_cannot_be_generated(memonger, folder, contents, arguments, message):
