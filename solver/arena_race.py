@@ -53,7 +53,9 @@ class Descent:
         Of the first questions.
     """
 
-    def __init__(self, sections: Sections, seed: int, step_nodes: int) -> None:
+    def __init__(
+        self, sections: Sections, seed: int, step_nodes: int = int(KERNEL["step_nodes"].default)
+    ) -> None:
         self.search = PlacementSearch(sections, seed)
         self.nodes = self.first_nodes = step_nodes
         self._step = 1

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from memonger.graph.cliques import compress
+from memonger.parameters import Parameters
 from memonger.plan import SharingPlan
 from memonger.problem import Buffer, Problem
 from memonger.result import Proof, Status
-from memonger.solver import neighbourhoods, stages
+from memonger.solver import stages
 from memonger.solver.binpacking import BinPackingModel
 from memonger.solver.class_model import maximal_cliques
 from memonger.solver.cpsat import run_cpsat
@@ -132,13 +133,13 @@ def test_neighbourhoods_never_make_it_worse():
 def test_neighbourhoods_improve_on_the_warm_start(monkeypatch):
     """From bad heuristics alone, small problems are brought near the optimum."""
     monkeypatch.setattr(stages, "WARM_STARTS", ("caffe2-greedy",))
-    monkeypatch.setattr(neighbourhoods, "MAX_BUFFERS", 40)
+    few = Parameters({"lns.buffers": 40})
     rng = random.Random(44)
     gains = 0
     for _ in range(6):
         problem = random_problem(rng, 50, horizon=30)
         greedy = solve(problem, "caffe2-greedy").objective
-        result = solve(problem, "neighbourhoods", workers=1)
+        result = solve(problem, "neighbourhoods", workers=1, parameters=few)
         exact = solve(problem, "optimal", workers=1)
         assert exact.objective <= result.objective <= greedy
         gains += result.objective < greedy
