@@ -33,10 +33,12 @@ from memonger.net.io import write_atomically
 
 HEAD = """# Graphs exported again
 
-Made by `scripts/build_graphs.py` with {versions}: models built and exported anew, beside the graph
-of that name that comes with memonger. *Same*: operators, buffers, bytes of all buffers, and load
-agree; else those of the shipped graph. They differ where the exporter of that graph gave the parts
-of a `split` memory of their own: they are views, as torch's schemas say, and are read as such here.
+Made by `scripts/build_graphs.py` with {versions}:
+models built and exported anew, beside the graph of that name that comes with memonger. *Same*:
+operators, buffers, bytes of all buffers, and load agree; else those of the shipped graph. Three
+differ because the exporter of the shipped graph gave the parts of a `split` memory of their own:
+they are views, as torch's schemas say, and are read as such here. Two have one operator more here,
+which allocates nothing.
 
 | graph | operators | buffers | total | load | same | s |
 | --- | ---: | ---: | ---: | ---: | --- | ---: |
@@ -50,7 +52,7 @@ class Model:
     Parameters
     ----------
     package
-        ``torchvision`` or ``timm``; others that build a module from keyword arguments do as well.
+        Where it is from; a module that is built from keyword arguments or a configuration.
     entry
         What builds it, within the package.
     shape
@@ -58,7 +60,11 @@ class Model:
     options
         Keyword arguments of what builds it.
     result
-        Attribute of the output that is asked for, where it has several.
+        Entry of the output that is asked for, where it has several.
+    config
+        The class of the configuration, of the package, that ``entry`` is built from.
+    call
+        The method that is run instead of the network as a whole.
     """
 
     package: str
@@ -66,6 +72,8 @@ class Model:
     shape: tuple[int, ...]
     options: tuple[tuple[str, Any], ...] = ()
     result: str = ""
+    config: str = ""
+    call: str = ""
 
 
 def vision(entry: str, *shape: int, **options: Any) -> Model:  # noqa: ANN401
@@ -109,6 +117,34 @@ MODELS: dict[str, Model] = {
     "mobilenet_v2_b1": vision("mobilenet_v2", 1, 3, 224, 224),
     "mobilenet_v3_large_b1": vision("mobilenet_v3_large", 1, 3, 224, 224),
     "mobilenetv1_100_b1": timm_model("mobilenetv1_100", 1, 3, 224, 224),
+    "sd_vae_decoder_64_b1": Model(
+        "diffusers",
+        "AutoencoderKL",
+        (1, 4, 64, 64),
+        (
+            ("block_out_channels", (128, 256, 512, 512)),
+            ("layers_per_block", 2),
+            ("latent_channels", 4),
+            ("down_block_types", ("DownEncoderBlock2D",) * 4),
+            ("up_block_types", ("UpDecoderBlock2D",) * 4),
+        ),
+        result="sample",
+        call="decode",
+    ),
+    "segformer_b0_512_b1": Model(
+        "transformers",
+        "SegformerForSemanticSegmentation",
+        (1, 3, 512, 512),
+        result="logits",
+        config="SegformerConfig",
+    ),
+    "wav2vec2_base_b1": Model(
+        "transformers",
+        "Wav2Vec2Model",
+        (1, 16000),
+        result="last_hidden_state",
+        config="Wav2Vec2Config",
+    ),
     "r2plus1d_18_b1": vision("video.r2plus1d_18", 1, 3, 16, 112, 112),
     "swin_t_b1": vision("swin_t", 1, 3, 224, 224),
     "vgg16_b16": vision("vgg16", 16, 3, 224, 224),
@@ -126,7 +162,12 @@ def built(model: Model) -> Any:  # noqa: ANN401
         if not hasattr(module, part):
             importlib.import_module(f"{module.__name__}.{part}")
         module = getattr(module, part)
-    network = module(**dict(model.options)).eval()
+    options = dict(model.options)
+    if model.config:
+        configuration = getattr(importlib.import_module(model.package), model.config)
+        network = module(configuration(**options)).eval()
+    else:
+        network = module(**options).eval()
 
     class Alone(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -134,9 +175,10 @@ def built(model: Model) -> Any:  # noqa: ANN401
             self.network = network
 
         def forward(self, x: Any) -> Any:  # noqa: ANN401
-            return self.network(x)[model.result]
+            made = (getattr(self.network, model.call) if model.call else self.network)(x)
+            return made[model.result] if model.result else made
 
-    return Alone() if model.result else network
+    return Alone() if model.result or model.call else network
 
 
 def exported(name: str, model: Model) -> dict[str, Any]:
@@ -212,7 +254,7 @@ def main() -> int:
             data = gzip.compress(json.dumps(graph).encode(), 9, mtime=0)
             write_atomically(options.output / f"{name}.json.gz", data)
     if options.report is not None:
-        packages = ("torch", "torchvision", "timm")
+        packages = ("torch", "torchvision", "timm", "transformers", "diffusers")
         versions = ", ".join(f"{package} {version(package)}" for package in packages)
         text = HEAD.format(versions=versions) + "\n".join(lines) + "\n"
         write_atomically(options.report, text.encode())
