@@ -40,7 +40,7 @@ wheel: $(VENV)/dev.stamp
 	scripts/check_wheel.sh $(BIN)/python
 
 docs: $(VENV)/demo.stamp
-	$(BIN)/pip install --quiet '.[docs]'
+	$(BIN)/pip install --quiet --editable '.[plot,html,docs]'
 	$(BIN)/mkdocs build --strict
 
 benchmark: $(VENV)/demo.stamp

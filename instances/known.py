@@ -60,6 +60,21 @@ class Known:
         """What makes one entry better than another: the larger is the better."""
         return -self.objective, self.bound, self.certificate is not None, self.plan is not None
 
+    @classmethod
+    def of(cls, digest: str, plan: Mapping[str, Any], file: str | None) -> Known:
+        """Return what the JSON data of a plan show of the instance of that digest."""
+        certificate = plan["certificate"]
+        return cls(
+            digest,
+            plan["objective"],
+            plan["bound"],
+            plan["status"],
+            plan["proof"],
+            None if certificate is None else digest_of(certificate),
+            file,
+            plan["made_by"]["version"],
+        )
+
 
 def known_values(folder: Path | None = None) -> dict[str, dict[str, Known]]:
     """Return instance -> form -> what is known, of those that come with memonger by default.
@@ -98,7 +113,11 @@ def best_known(label: str, form: str, digest: str) -> Known | None:
 
 
 def offer(folder: Path, label: str, digest: str, plan: Mapping[str, Any]) -> bool:
-    """Keep a plan, checked before, if it is better than what a folder knows.
+    """Keep a plan, checked before, as far as it is better than what a folder knows.
+
+    A certificate is about the problem, whatever the plan: the cheaper plan of two is kept with the
+    higher bound of the two. Where the plan that is known was too large to be kept, a new one must
+    be at least as good in both.
 
     Parameters
     ----------
@@ -119,23 +138,18 @@ def offer(folder: Path, label: str, digest: str, plan: Mapping[str, Any]) -> boo
     InputError
         If the folder cannot be read or written.
     """
-    content = gzip.compress(json.dumps(plan).encode(), 9, mtime=0)
     file = f"{label.replace('/', '__')}.{plan['form']}.json.gz"
-    certificate = plan["certificate"]
-    new = Known(
-        digest,
-        plan["objective"],
-        plan["bound"],
-        plan["status"],
-        plan["proof"],
-        None if certificate is None else digest_of(certificate),
-        file if len(content) <= MAX_PLAN_BYTES else None,
-        plan["made_by"]["version"],
-    )
     with _locked(folder):
         values = known_values(folder)
         old = values.get(label, {}).get(plan["form"])
-        if old is not None and old.digest == digest and old.worth >= new.worth:
+        if old is not None and old.digest != digest:
+            old = None
+        if old is not None and old.plan is not None:
+            kept = json.loads(gzip.decompress(read_bytes(folder / PLANS / old.plan)))
+            plan = _better_of(kept, plan)
+        content = gzip.compress(json.dumps(plan).encode(), 9, mtime=0)
+        new = Known.of(digest, plan, file if len(content) <= MAX_PLAN_BYTES else None)
+        if old is not None and (old.worth >= new.worth or new.bound < old.bound):
             return False
         values.setdefault(label, {})[plan["form"]] = new
         if new.plan is not None:
@@ -144,6 +158,15 @@ def offer(folder: Path, label: str, digest: str, plan: Mapping[str, Any]) -> boo
             (folder / PLANS / file).unlink(missing_ok=True)
         _write(folder, values)
     return True
+
+
+def _better_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cheaper of two plans for one problem, with the better bound of the two."""
+    cheaper = one if one["objective"] <= other["objective"] else other
+    surer = max(one, other, key=lambda plan: (plan["bound"], plan["certificate"] is not None))
+    claims = {key: surer[key] for key in ("bound", "proof", "certificate")}
+    proven = claims["bound"] == cheaper["objective"]
+    return {**cheaper, **claims, "status": "optimal" if proven else "feasible"}
 
 
 def digest_of(certificate: Mapping[str, Any]) -> str:

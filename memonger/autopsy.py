@@ -33,6 +33,9 @@ MAX_BUFFERS = 4
 DRAWN = (5, 12)
 """Buffers of the problems that are drawn, and eight sizes."""
 
+MAX_SECONDS = 10.0
+"""Of a run of the algorithm, and of the search for the optimum."""
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _Row = tuple[int, int, int]  # start, end, size
 
@@ -172,7 +175,8 @@ class _Search:
     def missed(self, problem: Problem) -> Miss | None:
         """Return what the algorithm makes of a problem, if that is not optimal."""
         self.tried += 1
-        run: RunOf[Any] = RunOf(Deadline(10.0), seed=self.seed)
+        limit = min(MAX_SECONDS, self.deadline.remaining())
+        run: RunOf[Any] = RunOf(Deadline(limit), seed=self.seed)
         plan = self.algorithm.run(problem, run).plan
         if plan is None:  # it gave up: that is no miss
             return None
@@ -182,7 +186,7 @@ class _Search:
             raise PlanError(f"{self.algorithm.name}: an invalid plan: {error}") from None
         if cost <= self._bound(problem):
             return None
-        best = solve(problem, form=self.form.name, time_limit=10.0, workers=1)
+        best = solve(problem, form=self.form.name, time_limit=limit, workers=1)
         if best.status is not Status.OPTIMAL or best.objective is None or best.objective >= cost:
             return None
         self.last = Miss(problem, plan, cost, best)

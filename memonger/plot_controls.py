@@ -23,24 +23,28 @@ LISTED = 10
 # Names are put into the page as text, never as markup.
 _SELECT = """
 const wanted = (search.value_input || '').toLowerCase(), least = smallest.value || 0;
+const time = when.value;
 let found = 0;
 for (const source of sources) {
-  const {name, size, alpha} = source.data;
+  const {name, size, left, right, alpha} = source.data;
+  const names = new Set();  // a buffer with gaps is drawn in pieces
   for (let i = 0; i < name.length; i++) {
     const matches = !wanted || name[i].toLowerCase().includes(wanted);
-    const shown = matches && size[i] >= least;
+    const live = time === null || (left[i] <= time && time < right[i]);
+    const shown = matches && live && size[i] >= least;
     alpha[i] = shown ? 1 : 0.06;
-    found += shown ? 1 : 0;
+    if (shown) names.add(name[i]);
   }
+  found += names.size;
   source.change.emit();
 }
-answer.text = wanted || least > 0 ? `<p>${found} found</p>` : '<p></p>';
+answer.text = wanted || least > 0 || time !== null ? `<p>${found} found</p>` : '<p></p>';
 """
 _LIVE = """
-const time = Math.floor(cb_obj.x), {left, right, name, size} = source.data;
+const time = Math.floor(cb_obj.x), {left, right, name, taken} = source.data;
 const live = new Map();
 for (let i = 0; i < name.length; i++) {
-  if (left[i] <= time && time < right[i]) live.set(name[i], size[i]);
+  if (left[i] <= time && time < right[i]) live.set(name[i], taken[i]);
 }
 const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const rows = [...live].sort((a, b) => b[1] - a[1]);
@@ -54,20 +58,23 @@ answer.text = `<p>operator ${time}: ${rows.length} live, ${total.toLocaleString(
 
 
 def controls_of(sources: Sequence[ColumnDataSource]) -> LayoutDOM:
-    """Return the search by name and the filter by size, for all plans of a page."""
+    """Return the search by name and the filters by size and time, for all plans of a page."""
     from bokeh.layouts import row
     from bokeh.models import CustomJS, Div, Spinner, TextInput
 
     search = TextInput(title="search by name", width=260)
     smallest = Spinner(title="only buffers of at least so many bytes", low=0, value=0, width=260)
+    when = Spinner(title="only what is live at operator", low=0, value=None, width=220)
     answer = Div(text="<p></p>", stylesheets=[STYLE], styles={"align-self": "end"})
     arguments = {
-        "sources": list(sources), "search": search, "smallest": smallest, "answer": answer
+        "sources": list(sources), "search": search, "smallest": smallest, "when": when,
+        "answer": answer,
     }  # fmt: skip
     select = CustomJS(args=arguments, code=_SELECT)
     search.js_on_change("value_input", select)
     smallest.js_on_change("value", select)
-    return row(search, smallest, answer)
+    when.js_on_change("value", select)
+    return row(search, smallest, when, answer)
 
 
 def live_list(source: ColumnDataSource, figures: Sequence[Figure]) -> Div:

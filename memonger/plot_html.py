@@ -108,6 +108,8 @@ def page_of(plans: Sequence[tuple[str, PlanFile | OrderFile]]) -> str:
 def _drawn(name: str, claimed: PlanFile | OrderFile) -> Drawn:
     proof = f", proven by {claimed.proof}" if claimed.status == "optimal" else ""
     facts = f"{claimed.status}{proof}: {claimed.objective:,} bytes, bound {claimed.bound:,} bytes"
+    if claimed.problem.name:
+        name = f"{name}: {claimed.problem.name}"
     if isinstance(claimed, OrderFile):
         problem = claimed.problem.in_order(claimed.plan.order)
         facts = f"order of {len(claimed.problem):,} operators, {facts}"
@@ -138,13 +140,19 @@ def _columns(
         )
         places = [labels[i] for i in owners.tolist()]
     buffers = [problem.buffers[i] for i in owners.tolist()]
+    sizes = np.array([buffer.size for buffer in buffers], dtype=float)
+    # As the load counts them: padded where a buffer is whole, else what a gap leaves of it.
+    padded = np.array([buffer.padded_size for buffer in buffers], dtype=float)
+    heights = upper - lower
+    partly = (heights > 0) & (heights < sizes)
     return {
         "left": starts,
         "right": ends,
         "bottom": lower,
         "top": upper,
         "name": [buffer.name for buffer in buffers],
-        "size": np.array([buffer.size for buffer in buffers], dtype=float),
+        "size": sizes,
+        "taken": np.where(partly, heights, padded),
         "first": starts,
         "last": ends - 1,
         "place": places,
@@ -225,7 +233,7 @@ def _load(drawn: Drawn, times: Any) -> Figure:  # noqa: ANN401
     from bokeh.models import HoverTool, Span
 
     at, live = load(drawn.problem) if len(drawn.problem) else (np.zeros(1, dtype=np.int64),) * 2
-    peak = int(live.max(initial=0))
+    peak, when = int(live.max(initial=0)), int(at[int(np.argmax(live))])
     made = _figure(200, times, peak)
     columns = {"left": at[:-1], "right": at[1:], "top": live[:-1], "bottom": np.zeros(len(at) - 1)}
     steps = made.quad(
@@ -235,5 +243,5 @@ def _load(drawn: Drawn, times: Any) -> Figure:  # noqa: ANN401
     made.add_tools(HoverTool(renderers=[steps], tooltips=told))
     top = Span(location=peak, dimension="width", line_color="#cc3311", line_dash="dashed")
     made.add_layout(top)
-    made.title = f"load, at most {peak:,} bytes"
+    made.title = f"load, at most {peak:,} bytes, first at operator {when:,}"
     return made

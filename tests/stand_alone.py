@@ -12,17 +12,19 @@ from memonger.cli.check import check_plan
 from memonger.errors import MemongerError, PlanError
 from memonger.instances.plan_json import plan_from_json
 
-PATH = Path(__file__).parents[1] / "scripts" / "check_certificate.py"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
-def _load():
-    spec = importlib.util.spec_from_file_location("check_certificate", PATH)
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-CHECKER = _load()
+CHECKER = _load("check_certificate")
+ORDER_CHECKER = _load("check_order_certificate")
+PATH = SCRIPTS / "check_certificate.py"
 
 
 def stand_alone_verdict(plan, problem):

@@ -1,7 +1,9 @@
 import re
+import sys
 
 import pytest
 
+from memonger.errors import MissingExtraError
 from memonger.instances.order_json import order_from_json, order_to_json
 from memonger.instances.plan_json import plan_from_json, plan_to_json
 from memonger.problem import Buffer, Problem
@@ -38,9 +40,15 @@ def test_plans_of_all_forms_side_by_side():
     order = order_from_json(order_to_json(operators, solve_order(operators)))
     page = page_of([("one", plan(PROBLEM, "arena")), ("two", order)])
     assert "order of 9 operators" in page
-    assert page.count("<title>one, two</title>") == 1
+    assert page.count("<title>one: p, two: layered-9-6</title>") == 1
 
 
 @pytest.mark.parametrize("form", ["sharing", "arena"])
 def test_nothing_to_show(form):
     assert "0 buffers" in page_of([("none", plan(Problem(()), form))])
+
+
+def test_without_bokeh(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh.embed", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'memonger\[html\]'"):
+        page_of([("one", plan(PROBLEM, "arena"))])

@@ -128,6 +128,8 @@ def bench(
     if best_known is not None and not update_best_known:
         raise InputError("--best-known goes with --update-best-known")
     options.read_parameters(parameters)  # refuses what is none
+    if best_known is not None:
+        options.check_directory(best_known)
     known = str(best_known or data_path()) if update_best_known else None
     asked = jobs_of(
         resolve(sets),

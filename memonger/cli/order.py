@@ -86,7 +86,7 @@ def read_order_problem(source: Source) -> OrderProblem:
         return order_problem_of_net(analysis.net, analysis.def_use, analysis.planned)
 
 
-NOT_FOR_ORDERS = ("capacity", "max_buffers", "in_place", "unpin", "order")
+NOT_FOR_ORDERS = ("capacity", "max_buffers", "in_place", "unpin", "order", "parameters")
 
 
 def solve_order(context: typer.Context) -> int:

@@ -196,6 +196,7 @@ def _best(
     from memonger.solver.solve import solve as run
 
     file, form = asked["file"], asked["form"].value
+    parameters = options.read_parameters(asked["parameters"])
     with progress(file, quiet=asked["quiet"]) as show:
 
         def plan(number: int, limit: float | None) -> SharingResult | ArenaResult:
@@ -209,7 +210,7 @@ def _best(
                 hint=_start(found[number].problem, asked),
                 report=json_line if asked["json_lines"] else show,
                 capacity=asked["capacity"],
-                parameters=options.read_parameters(asked["parameters"]),
+                parameters=parameters,
             )
 
         best, result = cheapest_plan([each.problem for each in found], form, deadline, plan)

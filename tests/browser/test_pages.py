@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from memonger.cli.main import run
+from memonger.gaps import Gap
 from memonger.instances.arena_families import uniform_trace
 from memonger.instances.plan_json import plan_to_json
 from memonger.instances.problem_json import problem_to_json
@@ -119,6 +120,27 @@ def test_search_filter_and_hover(opened, tmp_path):
     page.get_by_text("2 live, 9,437,184 bytes").wait_for()
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / "show.png")
+
+
+def test_what_is_live_adds_up_to_the_load(opened, tmp_path):
+    """Sizes are padded, a gap leaves a part, and a buffer in pieces is found once."""
+    half = Buffer("half", 1000, 0, 8, gaps=(Gap(2, 4), Gap(4, 6, 0, 300)))
+    problem = Problem((half, Buffer("aligned", 100, 0, 8, alignment=64)), "gaps")
+    page = opened(shown(tmp_path, plan_file(tmp_path, problem)))
+    page.get_by_text("gaps.arena.json: gaps").wait_for()
+    box = page.locator(".bk-Figure").first.bounding_box()
+    for operator, live in ((1, "2 live, 1,128"), (3, "1 live, 128"), (5, "2 live, 428")):
+        x = box["x"] + 75 + (box["width"] - 110) * (operator + 0.5) / 8
+        page.mouse.move(x, box["y"] + 200)
+        page.mouse.move(x + 1, box["y"] + 200)
+        page.get_by_text(f"operator {operator}: {live} bytes").wait_for()
+    find(page, "half")
+    page.get_by_text("1 found").wait_for()
+    find(page, "")
+    for operator, count in ((3, 1), (5, 2)):
+        page.get_by_label("only what is live at operator").fill(str(operator))
+        page.keyboard.press("Enter")
+        page.get_by_text(f"{count} found").wait_for()
 
 
 def test_names_are_text(opened, tmp_path):

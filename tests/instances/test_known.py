@@ -1,8 +1,6 @@
 import gzip
-import importlib.util
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -13,25 +11,13 @@ from memonger.instances.loading import load
 from memonger.instances.plan_json import plan_to_json
 from memonger.problem import Buffer, Problem
 from memonger.solver.solve import solve
-from tests.stand_alone import CHECKER
+from tests.stand_alone import CHECKER, ORDER_CHECKER
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 ENTRIES = [
     (label, form, entry)
     for label, forms in known.known_values().items()
     for form, entry in forms.items()
 ]
-
-
-def order_checker():
-    path = SCRIPTS / "check_order_certificate.py"
-    spec = importlib.util.spec_from_file_location("check_order_certificate", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ORDER_CHECKER = order_checker()
 
 
 def plan_of(entry, folder):
@@ -86,14 +72,26 @@ def test_it_only_ever_improves(tmp_path):
     def offer(*values, digest="d"):
         return known.offer(tmp_path, "x/y", digest, made(*values))
 
+    def kept():
+        (entry,) = (forms["arena"] for forms in known.known_values(tmp_path).values())
+        plan = plan_of(entry, tmp_path)
+        assert (plan["objective"], plan["bound"]) == (entry.objective, entry.bound)
+        assert (plan["status"], plan["proof"]) == (entry.status, entry.proof)
+        return entry.objective, entry.bound
+
     assert offer(20, 10)
     assert not offer(20, 10)
-    assert not offer(21, 12)
-    assert offer(20, 12)
-    assert offer(16, 11)
+    assert not offer(21, 9)
+    assert offer(21, 12)  # a better bound, for the cheaper plan
+    assert kept() == (20, 12)
+    assert offer(16, 11)  # a cheaper plan; the better bound stays
+    assert kept() == (16, 12)
+    assert not offer(17, 12)
     assert offer(14, 14, False)
-    assert not offer(15, 14)
-    assert offer(14, 14)
+    assert not offer(15, 14, False)
+    assert offer(15, 14)  # its certificate, for the cheaper plan
+    assert kept() == (14, 14)
+    assert not offer(14, 14)
     assert not offer(14, 14, False)
     (entry,) = (forms["arena"] for forms in known.known_values(tmp_path).values())
     assert (entry.objective, entry.bound, entry.status) == (14, 14, "optimal")

@@ -113,3 +113,5 @@ def test_parameter_files_that_are_none(tmp_path, monkeypatch, capsys):
     for command in (["solve", "churn-12"], ["bench", "churn-12", "-o", "r.jsonl"]):
         assert run([*command, "--parameters", "p.json"]) == 2
         assert "p.json: no parameter 'x'" in capsys.readouterr().err
+    assert run(["solve", "mlp", "--form", "order", "--parameters", "p.json"]) == 2
+    assert "--parameters is not for --form order" in capsys.readouterr().err
