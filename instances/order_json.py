@@ -50,13 +50,20 @@ def order_to_json(problem: OrderProblem, result: OrderResult) -> dict[str, Any]:
         "form": FORM,
         "instance": problem.name,
         "order": list(result.plan.order),
+        **operators_to_json(problem),
+        **claims_to_json(result),
+    }
+
+
+def operators_to_json(problem: OrderProblem) -> dict[str, Any]:
+    """Return the operators of a plan file, what they wait for and what they allocate."""
+    return {
         "operators": list(problem.operators),
         "edges": [list(edge) for edge in problem.edges],
         "allocations": {
             held.name: [held.size, held.producer, list(held.readers), held.kept]
             for held in problem.allocations
         },
-        **claims_to_json(result),
     }
 
 

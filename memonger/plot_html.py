@@ -199,7 +199,7 @@ def _figure(height: int, times: Any, top: float) -> Figure:  # noqa: ANN401
         y_axis_label="bytes",
         tools="xpan,xwheel_zoom,box_zoom,reset,save",
         active_scroll="xwheel_zoom",
-        output_backend="webgl",
+        output_backend="canvas",
     )
     made.toolbar.logo = None
     made.yaxis.ticker = SingleIntervalTicker(

@@ -13,7 +13,8 @@ import argparse
 from pathlib import Path
 
 from memonger.autopsy import Autopsy, autopsy, picture
-from memonger.forms import FORMS
+from memonger.bench.trial import REGISTRIES
+from memonger.cli.autopsy import described
 from memonger.net.io import write_atomically
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "gallery.md"
@@ -23,12 +24,14 @@ HEAD = """# Where heuristics fail
 
 Made by `scripts/build_gallery.py`: for each algorithm a smallest problem that it misses, as
 `memonger autopsy ALGORITHM` finds it. A row of a picture is a byte, the lowest at the bottom, three
-columns are a time, a letter is a buffer. Every optimum is proven.
+columns are a time, a letter is a buffer; of orders, a letter is what an operator allocates, and the
+last row is the operators as they run. Every optimum is proven.
 
 All problems are gone through, fewest buffers first, then smallest sizes, then fewest times: those
 of up to four buffers, of sizes up to three bytes, whose live ranges begin and end at as many times
-as there are buffers; in each the buffers are in the order of their live ranges. "Smallest" means:
-of these. Larger counterexamples were drawn and made smaller until no step made them smaller.
+as there are buffers; in each the buffers are in the order of their live ranges. Of the form order:
+those of up to four operators that allocate up to three bytes each. "Smallest" means: of these.
+Larger counterexamples were drawn and made smaller until no step made them smaller.
 
 """
 INTRODUCTION = {
@@ -41,14 +44,14 @@ def section(found: Autopsy) -> str:
     """Return what is told of one algorithm."""
     miss = found.miss
     assert miss is not None
-    buffers = ", ".join(f"{b.name} {b.size} B [{b.start}, {b.end})" for b in miss.problem.buffers)
+    rows = "; ".join(described(miss.problem))
     lines = [f"### {found.algorithm}", ""]
     if found.algorithm in INTRODUCTION:
         lines += [INTRODUCTION[found.algorithm], ""]
     how = "smallest" if found.smallest else "made smaller until no step was left"
     lines += [
         f"{miss.cost} bytes where {miss.best.objective} are enough, "
-        f"{len(miss.problem)} buffers ({how}; {found.tried:,} problems): {buffers}",
+        f"{len(miss.problem)} {found.subject.noun} ({how}; {found.tried:,} problems): {rows}",
         "",
         "```",
         side_by_side(
@@ -73,8 +76,8 @@ def side_by_side(left: str, right: str) -> str:
 def document(time_limit: float) -> str:
     """Return the page."""
     text, whole = HEAD, []
-    for form, kind in FORMS.items():
-        names = [a.name for a in kind.registry if not a.proves and a.name not in LEFT_OUT]
+    for form, registry in REGISTRIES.items():
+        names = [a.name for a in registry if not a.proves and a.name not in LEFT_OUT]
         names.sort(key=lambda name: name != FIRST)
         text += f"## {form.capitalize()}\n\n"
         for name in names:
