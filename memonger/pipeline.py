@@ -12,6 +12,7 @@ from memonger.graph.operator_order import order_problem_of_net, reordered
 from memonger.net.foreign import like
 from memonger.net.netdef_pb2 import NetDef
 from memonger.net.schema import is_sequential
+from memonger.parameters import DEFAULTS, Parameters
 from memonger.problem import Problem
 from memonger.registry import Progress, ignore
 from memonger.result import SharingResult, Status
@@ -86,6 +87,7 @@ def optimize(
     time_limit: float | None = None,
     workers: int | None = None,
     seed: int = 0,
+    parameters: Parameters = DEFAULTS,
     report: Callable[[Progress], None] = ignore,
 ) -> Optimized:
     """Plan the memory of a net, rewrite the net, and show that it computes the same.
@@ -112,7 +114,7 @@ def optimize(
         Sizes are rounded up to a multiple of it, bytes.
     time_limit
         Seconds for analysis and planning; rewriting and verification come on top.
-    workers, seed, report
+    workers, seed, parameters, report
         As in `memonger.solve`.
 
     Returns
@@ -140,6 +142,7 @@ def optimize(
             workers=workers,
             seed=seed,
             hint=candidates[number][1].as_named(),
+            parameters=parameters,
             report=report,
         )
 

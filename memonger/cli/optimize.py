@@ -79,6 +79,7 @@ def optimize(
     time_limit: options.TimeLimit = None,
     workers: options.Workers = None,
     seed: options.Seed = 0,
+    parameters: options.ParametersFile = None,
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
     quiet: options.Quiet = False,
@@ -116,6 +117,7 @@ def optimize(
     loaded, known = reading.read_as_net(
         net, shapes, sizes, reading.Reading(None, format, dim, subgraph)
     )
+    tuned = options.read_parameters(parameters)
     options.check_stdout(output, json_output=json_output, quiet=quiet)
     _check_targets((net, *(shapes or ()), sizes or net), output, report)
     if pass_name is not None:
@@ -148,6 +150,7 @@ def optimize(
             time_limit=time_limit,
             workers=workers,
             seed=seed,
+            parameters=tuned,
             report=show,
         )
     _write(net, done, output, report, json_output=json_output, quiet=quiet)

@@ -12,7 +12,7 @@ from typing import Any
 from memonger.bench.statistics import Comparison, compare
 from memonger.net.io import write_atomically
 from memonger.parameters import DEFAULTS, Parameters, parameters_to_json
-from memonger.tune.study import Place, Plan, bests_of, cost_of, run_all
+from memonger.tune.study import Place, Plan, cost_of, references_of, run_all
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ def gains(plan: Plan, place: Place, parameters: Parameters, seeds: int) -> list[
     before, after = (plan.jobs(p, held_out=True, seeds=seeds) for p in (DEFAULTS, parameters))
     turns = [job for pair in zip(before, after, strict=True) for job in pair]
     rows = run_all(turns, place)
-    known: dict[tuple[str, str], float] = {}
-    bests_of(rows, known)
-    costs = [cost_of(row, known[row.instance, row.form], plan.time_limit) for row in rows]
+    known = references_of(rows)
+    costs = [cost_of(row, known[f"{row.form} {row.instance}"], plan.time_limit) for row in rows]
     groups: dict[str, list[tuple[float, float]]] = {"all": []}
     for row, pair in zip(rows[::2], zip(costs[::2], costs[1::2], strict=True), strict=True):
         groups["all"].append(pair)

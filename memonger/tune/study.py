@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -108,6 +108,15 @@ def cost_of(row: Row, best: float, limit: float) -> float:
     """Return what a run costs: primal integral and time to the proof, in shares of the limit.
 
     From 0, for what is proven at once, to 2, for a run that finds nothing.
+
+    Parameters
+    ----------
+    row
+        The run.
+    best
+        What gaps are measured from: the best cost, or the best proven bound.
+    limit
+        Time limit, seconds.
     """
     if row.objective is None:
         return 2.0
@@ -133,12 +142,22 @@ def run_all(jobs: Sequence[Job], place: Place) -> list[Row]:
     return [rows[job.key] for job in jobs]
 
 
-def bests_of(rows: Sequence[Row], known: dict[tuple[str, str], float]) -> None:
-    """Keep the lowest cost of each instance and form."""
+def references_of(rows: Sequence[Row]) -> dict[str, int]:
+    """Return the best proven bound of each instance and form: what gaps are measured from.
+
+    Costs of later runs are never below it, however good they are: all trials are measured alike.
+    """
+    found: dict[str, int] = {}
     for row in rows:
-        costs = [cost for cost in (row.objective, row.best_known) if cost is not None]
-        key = (row.instance, row.form)
-        known[key] = min([known.get(key, math.inf), *costs])
+        key = f"{row.form} {row.instance}"
+        found[key] = max(found.get(key, 0), row.bound or 0)
+    return found
+
+
+def mean_cost(rows: Sequence[Row], references: Mapping[str, int], limit: float) -> float:
+    """Return the mean of `cost_of` over runs."""
+    costs = [cost_of(row, references[f"{row.form} {row.instance}"], limit) for row in rows]
+    return math.fsum(costs) / len(costs)
 
 
 def tune(
@@ -168,12 +187,12 @@ def tune(
     Raises
     ------
     InputError
-        If the storage cannot be used.
+        If the storage cannot be used, or the study there is another one.
     MissingExtraError
         If Optuna is not installed.
     """
     study = _study(storage, name, plan)
-    known: dict[tuple[str, str], float] = {}
+    _same(study, name, plan)
 
     def objective(trial: optuna.Trial) -> float:
         values = {
@@ -186,10 +205,9 @@ def tune(
             for p in space.parameters.values()
         }
         rows = run_all(plan.jobs(Parameters(values)), place)
-        bests_of(rows, known)
-        return math.fsum(
-            cost_of(row, known[row.instance, row.form], plan.time_limit) for row in rows
-        ) / len(rows)
+        if "references" not in study.user_attrs:
+            study.set_user_attr("references", references_of(rows))
+        return mean_cost(rows, study.user_attrs["references"], plan.time_limit)
 
     finished = sum(trial.state.is_finished() for trial in study.trials)
     if not study.trials:
@@ -204,6 +222,24 @@ def tune(
     same = all(best[f"{s.target}.{p.name}"] == p.default for s in plan.spaces
                for p in s.parameters.values())  # fmt: skip
     return DEFAULTS if same else Parameters(best)
+
+
+def _same(study: optuna.Study, name: str, plan: Plan) -> None:
+    """Refuse to go on with a study whose trials cannot be compared with those to come."""
+    about = {
+        "target": plan.target,
+        "training": [instance.name for instance in plan.training],
+        "time_limit": plan.time_limit,
+    }
+    if "about" not in study.user_attrs and not study.trials:
+        study.set_user_attr("about", about)
+    before = study.user_attrs.get("about", {})
+    for key, value in about.items():
+        if before.get(key) != value:
+            raise InputError(
+                f"the study {name!r} is there already, with another {key.replace('_', ' ')}: "
+                "give --study another name"
+            )
 
 
 def _study(storage: str, name: str, plan: Plan) -> optuna.Study:

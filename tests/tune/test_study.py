@@ -9,9 +9,14 @@ from memonger.bench.instances import Instance, resolve
 from memonger.bench.rows import Job, Row
 from memonger.cli.main import run
 from memonger.errors import InputError
-from memonger.parameters import DEFAULTS, Parameters, parameters_from_json
-from memonger.solver.solve import solve  # noqa: F401  (declares the parameters)
-from memonger.tune.study import Plan, cost_of, place_of, run_all, split
+from memonger.parameters import (
+    DEFAULTS,
+    Parameters,
+    parameters_from_json,
+    parameters_to_json,
+)
+from memonger.solver.solve import solve
+from memonger.tune.study import Plan, cost_of, mean_cost, place_of, references_of, run_all, split
 
 SMALL = [f"{family}-{n}" for family in ("churn", "pinwheel", "random") for n in (12, 14, 16, 18)]
 
@@ -115,3 +120,48 @@ def test_parameter_files_that_are_none(tmp_path, monkeypatch, capsys):
         assert "p.json: no parameter 'x'" in capsys.readouterr().err
     assert run(["solve", "mlp", "--form", "order", "--parameters", "p.json"]) == 2
     assert "--parameters is not for --form order" in capsys.readouterr().err
+    assert run(["optimize", "mlp", "--pass", "release", "--parameters", "p.json"]) == 2
+    assert "--parameters does not go with --pass release" in capsys.readouterr().err
+
+
+def test_all_trials_are_measured_from_the_same_bounds():
+    """Also by one that is gone on with: the bounds are kept in the study, and never change."""
+    instance = resolve(["churn-12"])[0]
+    plan = Plan("kernel", [instance], [instance], 2, 1.0)
+    job = plan.jobs(DEFAULTS)[0]
+    with place_of(plan) as place:
+        row = run_all([job], place)[0]
+    assert references_of([row, replace(row, bound=row.bound - 1)]) == {
+        "arena churn/churn-12": row.bound
+    }
+    late = replace(row, history=((0.0, 2 * row.bound, 0),), seconds_to_proof=None)
+    assert mean_cost([late], {"arena churn/churn-12": row.bound}, 1.0) == pytest.approx(1.5)
+
+
+def test_a_study_of_other_instances_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ask = ["tune", "--trials", "1", "--seeds", "1", "-o", "tuned", "-q"]
+    assert run([*ask, *SMALL[:4], "--time-limit", "200ms"]) == 0
+    for changed, what in (
+        ([*SMALL[4:8], "--time-limit", "200ms"], "training"),
+        ([*SMALL[:4], "--time-limit", "300ms"], "time limit"),
+    ):
+        assert run([*ask, *changed]) == 2
+        assert f"with another {what}: give --study another name" in capsys.readouterr().err
+    assert run([*ask, *SMALL[4:8], "--time-limit", "200ms", "--study", "other"]) == 0
+
+
+def test_optimize_takes_parameters(tmp_path, monkeypatch):
+    from memonger import pipeline
+
+    taken = []
+
+    def recorded(problem, algorithm, **options):
+        taken.append(options.get("parameters"))
+        return solve(problem, algorithm, **options)
+
+    monkeypatch.setattr(pipeline, "solve", recorded)
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(parameters_to_json(Parameters({"lns.failures": 7}), {})))
+    assert run(["optimize", "mlp", "--parameters", str(file), "--quiet"]) == 0
+    assert taken[0].values == {"lns.failures": 7}
