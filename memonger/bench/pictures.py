@@ -28,20 +28,21 @@ def draw_profiles(cases: Sequence[Case], scores: Sequence[Score]) -> str:
     costs = {name: [case.cost(name) for case in solvable(cases)] for name in names}
     profiles = performance_profile(costs)
     finite = [r for ratios, _ in profiles.values() for r in ratios if r < math.inf]
-    right = 1.02 * max(finite, default=1.0)
-    for number, (name, (ratios, shares)) in enumerate(profiles.items()):
+    right = max(1.0, 120 * (max(finite, default=1.0) - 1))
+    for number, (name, profile) in enumerate(profiles.items()):
+        steps = [(100 * (ratio - 1), share) for ratio, share in zip(*profile, strict=True)]
+        within = [(0.0, 0.0), *(step for step in steps if step[0] < math.inf)]
         axes.step(
-            [1.0, *ratios, right],
-            [0.0, *shares, shares[-1] if shares else 0.0],
+            [*(excess for excess, _ in within), right],
+            [*(share for _, share in within), within[-1][1]],
             where="post",
             label=name,
             color=f"C{number % 10}",
             linestyle="-" if number < 10 else "--",
         )
-    axes.set_xscale("log")
-    axes.set_xlim(0.999, right)
+    _percent(axes, "cost above the best of the instance, per cent")
+    axes.set_xlim(0, right)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("cost / best cost of the instance")
     axes.set_ylabel("share of the instances")
     axes.legend(loc="lower right", fontsize="small")
     return _svg(figure)
@@ -64,10 +65,16 @@ def draw_gaps(scores: Sequence[Score]) -> str:
         axes.plot(gaps, [height] * len(gaps), "o", color="C0", alpha=0.4, markersize=5)
         axes.plot([math.fsum(gaps) / len(gaps)], [height], "|", color="black", markersize=14)
     axes.set_yticks(range(len(shown)), [score.algorithm for score in shown])
-    axes.set_xscale("symlog", linthresh=0.1)
+    _percent(axes, "gap to the best bound, per cent")
     axes.set_xlim(left=0)
-    axes.set_xlabel("gap to the best bound, per cent")
     return _svg(figure)
+
+
+def _percent(axes: Any, label: str) -> None:  # noqa: ANN401
+    """Scale the x axis: linear up to a tenth of a per cent, logarithmic above."""
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel(label)
 
 
 def _figure(height: float) -> tuple[Any, Any]:

@@ -7,9 +7,10 @@ import html
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
+from memonger.bench.page import Cell, Section, Table, page, shown
 from memonger.bench.pictures import draw_gaps, draw_profiles
 from memonger.bench.rows import Outcome, Row
 from memonger.bench.scores import (
@@ -25,44 +26,7 @@ from memonger.bench.statistics import LEVEL
 from memonger.errors import InputError, MissingExtraError
 from memonger.net.io import write_atomically
 
-Cell = str | int | float | None
 FAILED = (Outcome.CRASHED, Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT, Outcome.INVALID)
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:75em;padding:0 1em}
-div{overflow-x:auto;max-height:40em}
-table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}
-th,td{border:1px solid #ccc;padding:.2em .6em;text-align:right}
-th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}
-th,th:first-child{background:#eee}svg{max-width:100%;height:auto}"""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report.
-
-    Parameters
-    ----------
-    name
-        Of its CSV file.
-    title, note
-        Above it.
-    columns, rows
-        What is in it; ``None`` and ``nan`` are shown as a dash.
-    """
-
-    name: str
-    title: str
-    note: str
-    columns: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """The tables and pictures (SVG) of one form."""
-
-    title: str
-    tables: list[Table]
-    pictures: list[str]
 
 
 def write_report(rows: Sequence[Row], directory: Path) -> list[Path]:
@@ -204,14 +168,6 @@ def _failures(rows: Sequence[Row]) -> Table:
     return Table("failures", "Ended, crashed or invalid", "", columns, found)
 
 
-def _text(cell: Cell) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return "-"
-    if isinstance(cell, float):
-        return f"{cell:.4g}" if 0 < abs(cell) < 0.01 else f"{cell:,.3f}"
-    return f"{cell:,}" if isinstance(cell, int) else cell
-
-
 def markdown(sections: Sequence[Section]) -> str:
     """Return the report as Markdown, without its pictures."""
     lines = ["# Benchmark", ""]
@@ -219,10 +175,13 @@ def markdown(sections: Sequence[Section]) -> str:
         lines += [f"## {section.title}", ""]
         for table in section.tables:
             lines += [f"### {table.title}", "", *([table.note, ""] if table.note else [])]
+            if not table.rows:
+                lines += ["none", ""]
+                continue
             lines.append("| " + " | ".join(map(_cell, table.columns)) + " |")
             lines.append("| --- |" + " ---: |" * (len(table.columns) - 1))
             for row in table.rows:
-                lines.append("| " + " | ".join(_cell(_text(cell)) for cell in row) + " |")
+                lines.append("| " + " | ".join(_cell(shown(cell)) for cell in row) + " |")
             lines.append("")
     return "\n".join(lines)
 
@@ -231,26 +190,6 @@ def _cell(text: str) -> str:
     """Return a text that cannot break a table of Markdown."""
     plain = " ".join(text.split())
     return html.escape(plain, quote=False).replace("|", "\\|")
-
-
-def page(sections: Sequence[Section]) -> str:
-    """Return the report as one HTML page that needs nothing else."""
-    parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title>',
-        f"<style>{_STYLE}</style><h1>Benchmark</h1>",
-    ]
-    for section in sections:
-        parts.append(f"<h2>{html.escape(section.title)}</h2>")
-        parts += section.pictures
-        for table in section.tables:
-            parts.append(f"<h3>{html.escape(table.title)}</h3><p>{html.escape(table.note)}</p>")
-            head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-            parts.append(f"<div><table><tr>{head}</tr>")  # wide ones scroll in their box
-            for row in table.rows:
-                cells = "".join(f"<td>{html.escape(_text(cell))}</td>" for cell in row)
-                parts.append(f"<tr>{cells}</tr>")
-            parts.append("</table></div>")
-    return "\n".join([*parts, "</html>", ""])
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -181,4 +181,19 @@ def test_the_report_of_a_benchmark(opened, tmp_path):
     page = opened(tmp_path / "report" / "report.html", wait=False)
     assert page.locator("table").count() > 5
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.screenshot(path=SCREENSHOTS / "report.png", full_page=True)
+    costs = page.locator("th", has_text="best cost").first
+    table = costs.locator("xpath=ancestor::table")
+    column = costs.evaluate("head => head.cellIndex") + 1
+
+    def cells():
+        found = table.locator(f"td:nth-child({column})").all_inner_texts()
+        return [float(text.replace(",", "")) for text in found]
+
+    for descending in (False, True):
+        costs.click()
+        assert len(cells()) == 3
+        assert cells() == sorted(cells(), reverse=descending)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=SCREENSHOTS / f"report-{scheme}.png", full_page=True)
