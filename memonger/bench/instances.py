@@ -42,14 +42,14 @@ class Instance:
     digest
         Of the contents; rows of an instance that has changed are of another one.
     best_known
-        The lowest cost by form, as far as known, bytes.
+        (form, lowest cost, best proven bound), as far as known, bytes, in program order.
     """
 
     name: str
     family: str
     source: str
     digest: str = ""
-    best_known: tuple[tuple[str, int], ...] = ()
+    best_known: tuple[tuple[str, int, int], ...] = ()
 
 
 def resolve(sets: Sequence[str]) -> list[Instance]:
@@ -99,7 +99,7 @@ def _of_set(name: str) -> Iterator[Instance]:
 def _of_entry(entry: Entry) -> Instance:
     digest = entry.digest or digest_of(entry.name)
     known = known_values().get(entry.label, {})
-    best = tuple((form, k.objective) for form, k in known.items() if k.digest == digest)
+    best = tuple((form, k.objective, k.bound) for form, k in known.items() if k.digest == digest)
     return Instance(entry.label, entry.family, entry.source, digest, best)
 
 

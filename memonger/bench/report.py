@@ -95,10 +95,11 @@ def _summary(name: str, scores: Sequence[Score]) -> Table:
         for s in scores
     ]
     note = (
-        "Gaps are to the best bound that any run has proven; where that is the cost of a plan, to "
-        "the optimum. Means of several seeds. Shifted geometric means: shift 1 % and 1 s. The "
-        "primal integral is the mean share of the time limit, weighted by how far the plan of the "
-        "moment was from the best. Smallest miss: the smallest instance on which it is not as good "
+        "Gaps are to the best bound that is proven, by these runs or before; where that is the "
+        "cost of a plan, to the optimum. Means of several seeds. Shifted geometric means: shift "
+        "1 % and 1 s. The primal integral is the mean share of the time limit, weighted by how far "
+        "the plan of the moment was from the best. Smallest miss: the smallest instance on which "
+        "it is not as good "
         "as the best that is known."
     )
     return Table(f"{name}-summary", "Algorithms", note, columns, rows)

@@ -92,7 +92,7 @@ class Job:
     def from_json(line: str) -> Job:
         """Return the job of a line of JSON."""
         data = json.loads(line)
-        known = tuple((form, cost) for form, cost in data["instance"].pop("best_known"))
+        known = tuple(map(tuple, data["instance"].pop("best_known")))
         return Job(**{**data, "instance": Instance(**data["instance"], best_known=known)})
 
 
@@ -114,8 +114,8 @@ class Row:
         Cost of the plan, verified, bytes.
     bound
         Proven lower bound, bytes; 0 where there is none.
-    best_known
-        The lowest cost that was known before, bytes.
+    best_known, known_bound
+        The lowest cost and the best proven bound that were known before, bytes; 0: no bound.
     gap
         (objective - bound) / objective, of this run alone.
     proof
@@ -148,6 +148,7 @@ class Row:
     objective: int | None = None
     bound: int = 0
     best_known: int | None = None
+    known_bound: int = 0
     gap: float | None = None
     proof: str | None = None
     seconds: float | None = None
@@ -173,12 +174,16 @@ class Row:
     def of(job: Job, status: str, **values: Any) -> Row:  # noqa: ANN401
         """Return the row of a job."""
         where = job.instance
+        # What is known is known of program order; in another one it is another problem.
+        known = where.best_known if job.order in ("", "program") else ()
+        cost, bound = {form: each for form, *each in known}.get(job.form, (None, 0))
         return Row(
             *(where.name, where.family, where.digest, job.form, job.order, job.algorithm),
             parameters=job.parameters,
             seed=job.seed,
             status=status,
-            best_known=dict(where.best_known).get(job.form),
+            best_known=cost,
+            known_bound=bound,
             **values,
         )
 

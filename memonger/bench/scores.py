@@ -49,9 +49,9 @@ class Case:
 
     @cached_property
     def bound(self) -> int:
-        """The best proven bound of all runs, bytes."""
+        """The best bound that is proven, by these runs or before, bytes."""
         rows = (row for runs in self.runs.values() for row in runs.values())
-        return max((row.bound for row in rows), default=0)
+        return max((max(row.bound, row.known_bound) for row in rows), default=0)
 
     @property
     def proven(self) -> bool:

@@ -150,7 +150,7 @@ def references_of(rows: Sequence[Row]) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in rows:
         key = f"{row.form} {row.instance}"
-        found[key] = max(found.get(key, 0), row.bound or 0)
+        found[key] = max(found.get(key, 0), row.bound, row.known_bound)
     return found
 
 

@@ -65,6 +65,14 @@ def test_cases_know_the_best_of_all_runs(cases):
     assert by_name["y/2"].best == math.inf
 
 
+def test_what_was_known_before_counts():
+    (case,) = cases_of([row("x/0", "poor", 110, best_known=100, known_bound=100)])[
+        "arena", "program"
+    ]
+    assert (case.best, case.bound, case.proven) == (100, 100, True)
+    assert case.gap("poor") == pytest.approx(10)
+
+
 def test_scores(cases):
     scores = {score.algorithm: score for score in scores_of(cases)}
     exact, poor, equal = scores["exact"], scores["poor"], scores["equal"]

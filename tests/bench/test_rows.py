@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from memonger.bench.instances import Instance
 from memonger.bench.rows import Job, Outcome, Row, RowFile, read_rows, unfinished
 from memonger.errors import InputError
 
@@ -23,6 +24,21 @@ def test_a_row_survives_the_file(tmp_path, job):
     assert found == row(job)
     assert found.key == job.key
     assert Job.from_json(job.to_json()) == job
+
+
+def test_what_is_known_is_known_of_program_order():
+    """Another order is another problem."""
+    known = Instance("a/b", "a", "b", best_known=(("arena", 10, 9), ("order", 8, 8)))
+    for form, order, expected in (
+        ("arena", "program", (10, 9)),
+        ("order", "", (8, 8)),
+        ("arena", "optimal", (None, 0)),
+        ("sharing", "program", (None, 0)),
+    ):
+        job = Job(known, form, "x", order=order)
+        found = Row.of(Job.from_json(job.to_json()), Outcome.FEASIBLE)
+        assert (found.best_known, found.known_bound) == expected
+        assert Job.from_json(job.to_json()) == job
 
 
 def test_a_torn_last_line_is_cut_off(tmp_path, job):
