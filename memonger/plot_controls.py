@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bokeh.models import ColumnDataSource, Div, LayoutDOM
+    from bokeh.models import ColumnDataSource, Div, IndexFilter, LayoutDOM
     from bokeh.plotting import figure as Figure
 
 STYLE = """
@@ -17,6 +17,8 @@ table { font-size: 13px; border-collapse: collapse; }
 td { padding: 1px 10px 1px 0; }
 td + td { text-align: right; }
 """
+MARKED = 500
+"""Buffers that are marked in a plan when they are found: more of them are seen anyway."""
 LISTED = 10
 """Buffers that are named under the load."""
 
@@ -25,20 +27,25 @@ _SELECT = """
 const wanted = (search.value_input || '').toLowerCase(), least = smallest.value || 0;
 const time = when.value;
 let found = 0;
-for (const source of sources) {
+const asked = wanted || least > 0 || time !== null;
+sources.forEach((source, number) => {
   const {name, size, left, right, alpha} = source.data;
-  const names = new Set();  // a buffer with gaps is drawn in pieces
+  const names = new Set(), indices = [];  // a buffer with gaps is drawn in pieces
   for (let i = 0; i < name.length; i++) {
     const matches = !wanted || name[i].toLowerCase().includes(wanted);
     const live = time === null || (left[i] <= time && time < right[i]);
     const shown = matches && live && size[i] >= least;
     alpha[i] = shown ? 1 : 0.06;
-    if (shown) names.add(name[i]);
+    if (shown) {
+      names.add(name[i]);
+      indices.push(i);
+    }
   }
   found += names.size;
+  marked[number].indices = asked && indices.length <= most ? indices : [];
   source.change.emit();
-}
-answer.text = wanted || least > 0 || time !== null ? `<p>${found} found</p>` : '<p></p>';
+});
+answer.text = asked ? `<p>${found} found</p>` : '<p></p>';
 """
 _LIVE = """
 const time = Math.floor(cb_obj.x), {left, right, name, taken} = source.data;
@@ -57,8 +64,11 @@ answer.text = `<p>operator ${time}: ${rows.length} live, ${total.toLocaleString(
 """
 
 
-def controls_of(sources: Sequence[ColumnDataSource]) -> LayoutDOM:
-    """Return the search by name and the filters by size and time, for all plans of a page."""
+def controls_of(sources: Sequence[ColumnDataSource], marked: Sequence[IndexFilter]) -> LayoutDOM:
+    """Return the search by name and the filters by size and time, for all plans of a page.
+
+    What is found is put into the filters ``marked``, one for each source, if it is not too much.
+    """
     from bokeh.layouts import row
     from bokeh.models import CustomJS, Div, Spinner, TextInput
 
@@ -68,7 +78,7 @@ def controls_of(sources: Sequence[ColumnDataSource]) -> LayoutDOM:
     answer = Div(text="<p></p>", stylesheets=[STYLE], styles={"align-self": "end"})
     arguments = {
         "sources": list(sources), "search": search, "smallest": smallest, "when": when,
-        "answer": answer,
+        "answer": answer, "marked": list(marked), "most": MARKED,
     }  # fmt: skip
     select = CustomJS(args=arguments, code=_SELECT)
     search.js_on_change("value_input", select)

@@ -19,11 +19,13 @@ from memonger.plot_controls import STYLE, controls_of, live_list
 from memonger.problem import Problem
 
 if TYPE_CHECKING:
-    from bokeh.models import ColumnDataSource, LayoutDOM
+    from bokeh.models import ColumnDataSource, IndexFilter, LayoutDOM
     from bokeh.plotting import figure as Figure
 
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#ee8866")
 """Told apart by all eyes: https://personal.sron.nl/~pault/."""
+MANY = 50_000
+"""Rectangles of which a part only, in grey, is drawn while a picture is moved."""
 _TOOLTIPS = [
     ("buffer", "@name"),
     ("bytes", "@size{0,0}"),
@@ -79,25 +81,26 @@ def page_of(plans: Sequence[tuple[str, PlanFile | OrderFile]]) -> str:
 
     Notes
     -----
-    Linear in the number of buffers, which are drawn by WebGL where the browser has it.
+    Linear in the number of buffers; `scripts/benchmark_pages.py` measures how smooth pages are.
     """
     try:
         from bokeh.embed import file_html
         from bokeh.layouts import column, row
-        from bokeh.models import Range1d
+        from bokeh.models import ColumnDataSource, IndexFilter, Range1d
         from bokeh.resources import INLINE
     except ImportError:
         raise MissingExtraError("bokeh", "html") from None
     drawn = [_drawn(name, claimed) for name, claimed in plans]
     horizon = max(int(one.problem.ends.max(initial=1)) for one in drawn)
     times = Range1d(0, horizon, bounds=(0, horizon))
-    sources = [_source(one) for one in drawn]
+    sources = [ColumnDataSource(one.columns) for one in drawn]
+    found = [IndexFilter(indices=[]) for _ in drawn]
     columns = [
-        column(*_panel(one, source, times), sizing_mode="stretch_width")
-        for one, source in zip(drawn, sources, strict=True)
+        column(*_panel(one, source, marked, times), sizing_mode="stretch_width")
+        for one, source, marked in zip(drawn, sources, found, strict=True)
     ]
     layout: LayoutDOM = column(
-        controls_of(sources),
+        controls_of(sources, found),
         row(*columns, sizing_mode="stretch_width"),
         sizing_mode="stretch_width",
     )
@@ -161,13 +164,12 @@ def _columns(
     }
 
 
-def _source(drawn: Drawn) -> ColumnDataSource:
-    from bokeh.models import ColumnDataSource
-
-    return ColumnDataSource(drawn.columns)
-
-
-def _panel(drawn: Drawn, source: ColumnDataSource, times: Any) -> list[LayoutDOM]:  # noqa: ANN401
+def _panel(
+    drawn: Drawn,
+    source: ColumnDataSource,
+    found: IndexFilter,
+    times: Any,  # noqa: ANN401
+) -> list[LayoutDOM]:
     """Return what is shown of one plan, from top to bottom."""
     from bokeh.models import Div
 
@@ -179,7 +181,7 @@ def _panel(drawn: Drawn, source: ColumnDataSource, times: Any) -> list[LayoutDOM
     curve = _load(drawn, times)
     panel: list[LayoutDOM] = [heading]
     if drawn.total:
-        placed = _rectangles(drawn, source, times)
+        placed = _rectangles(drawn, source, found, times)
         panel += [placed, curve, live_list(source, [placed, curve])]
     else:
         panel += [curve, live_list(source, [curve])]
@@ -199,7 +201,8 @@ def _figure(height: int, times: Any, top: float) -> Figure:  # noqa: ANN401
         y_axis_label="bytes",
         tools="xpan,xwheel_zoom,box_zoom,reset,save",
         active_scroll="xwheel_zoom",
-        output_backend="canvas",
+        output_backend="canvas",  # several times as fast as WebGL where there is no GPU
+        lod_threshold=MANY,
     )
     made.toolbar.logo = None
     made.yaxis.ticker = SingleIntervalTicker(
@@ -209,15 +212,25 @@ def _figure(height: int, times: Any, top: float) -> Figure:  # noqa: ANN401
     return made
 
 
-def _rectangles(drawn: Drawn, source: ColumnDataSource, times: Any) -> Figure:  # noqa: ANN401
+def _rectangles(
+    drawn: Drawn,
+    source: ColumnDataSource,
+    found: IndexFilter,
+    times: Any,  # noqa: ANN401
+) -> Figure:
     """Return the buffers of a plan."""
-    from bokeh.models import HoverTool, Span
+    from bokeh.models import CDSView, HoverTool, Span
 
     made = _figure(460, times, drawn.total)
     outline = "white" if len(drawn.problem) <= 2000 else None
     quads = made.quad(
         "left", "right", "top", "bottom", source=source, fill_color="color", line_color=outline,
         fill_alpha="alpha", line_width=0.5,
+    )  # fmt: skip
+    # What is found has an edge, so that it is seen where it is smaller than a pixel, too.
+    made.quad(
+        "left", "right", "top", "bottom", source=source, view=CDSView(filter=found),
+        fill_color="color", line_color="color", line_width=3,
     )  # fmt: skip
     made.add_tools(HoverTool(renderers=[quads], tooltips=_TOOLTIPS))
     if len(drawn.lines) <= 2000:
@@ -236,8 +249,9 @@ def _load(drawn: Drawn, times: Any) -> Figure:  # noqa: ANN401
     peak, when = int(live.max(initial=0)), int(at[int(np.argmax(live))])
     made = _figure(200, times, peak)
     columns = {"left": at[:-1], "right": at[1:], "top": live[:-1], "bottom": np.zeros(len(at) - 1)}
-    steps = made.quad(
-        "left", "right", "top", "bottom", source=columns, fill_color="#888888", line_color=None
+    made.varea_step(x=at, y1=np.zeros(len(at)), y2=live, step_mode="after", fill_color="#888888")
+    steps = made.quad(  # for the mouse alone: areas cannot be hovered over
+        "left", "right", "top", "bottom", source=columns, fill_color=None, line_color=None
     )
     told = [("from operator", "@left"), ("bytes live", "@top{0,0}")]
     made.add_tools(HoverTool(renderers=[steps], tooltips=told))
