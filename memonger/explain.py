@@ -222,11 +222,11 @@ def _budget(
     """Return the plan that fits, the simplest first, or the proof that none does."""
     for step in found.steps[:5]:
         if step.bytes is not None and step.bytes <= budget:
-            return Budget(budget, True, f"{step.name}, {step.bytes} bytes, in program order")
+            return Budget(budget, True, f"{step.name}, {step.bytes:,} bytes, in program order")
     load = peak(problem).bytes
     if operators is None or found.lowest is None:
         if lower_bound(problem, "arena") > budget:
-            reason = f"{load} bytes are live at once, in an order that is given:"
+            reason = f"{load:,} bytes are live at once, in an order that is given:"
             return Budget(budget, False, reason, found.blobs)
         return Budget(budget, None, "no plan was found that fits, and no proof that there is none")
     order = found.lowest.plan
@@ -234,7 +234,7 @@ def _budget(
     ordered = operators.in_order(order.order)
     if found.lowest.bound > budget:
         proof = "" if found.lowest.proof is None else f" (proof: {found.lowest.proof.value})"
-        reason = f"every order needs {found.lowest.bound} bytes at least{proof}"
+        reason = f"every order needs {found.lowest.bound:,} bytes at least{proof}"
         reason += "; at the peak of the best:"
         return Budget(budget, False, reason, tuple(peak_blobs(ordered, None)))
     result = solve(
@@ -246,6 +246,6 @@ def _budget(
         capacity=budget,
     )
     if result.objective is not None and result.objective <= budget:
-        reason = f"an arena of {result.objective} bytes, with the operators in another order"
+        reason = f"an arena of {result.objective:,} bytes, with the operators in another order"
         return Budget(budget, True, reason)
     return Budget(budget, None, "no plan was found that fits, and no proof that there is none")

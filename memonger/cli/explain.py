@@ -95,7 +95,7 @@ def _share(part: int | None, total: int) -> float | None:
 
 
 def _print(file: str, found: Explanation) -> None:
-    rows = table(file, "where the bytes go", "bytes", "of no sharing", "saved", "cause")
+    rows = table(f"{file}: where the bytes go", "", "bytes", "of no sharing", "saved", "cause")
     rows.columns[4].justify = "left"
     total, last = found.steps[0].bytes or 0, None
     for step in found.steps:
@@ -103,17 +103,14 @@ def _print(file: str, found: Explanation) -> None:
             rows.add_row(step.name, "-", "-", "-", step.note)
             continue
         share = _share(step.bytes, total)
+        saved = None if last is None else last - step.bytes
+        unproven = step.note == "feasible" and step.name.startswith(("optimal", "best"))
         rows.add_row(
             step.name,
             f"{step.bytes:,}",
             "-" if share is None else f"{100 * share:.2f} %",
-            "" if last is None else f"{last - step.bytes:,}",
-            step.cause
-            + (
-                " (not proven optimal)"
-                if step.note == "feasible" and step.name.startswith(("optimal", "best"))
-                else ""
-            ),
+            "" if saved is None else f"{saved:,}",
+            ("" if saved == 0 else step.cause) + (" (not proven optimal)" if unproven else ""),
         )
         last = step.bytes
     out.print(rows)
