@@ -21,11 +21,18 @@ from memonger.solver.prices import Prices, exact_prices
 
 # A relaxation of at most so many columns x is solved as a whole.
 WHOLE = 40_000
+# As the last few missing columns cost many rounds: more of them, if the time limit is long enough,
+# but not more than these in all.
+WHOLE_PER_SECOND = 2_500
+MOST_WHOLE = 160_000
 # Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
 LARGEST = 10_000
 NEAREST = 4
-# Added after a round: what is missing, and this share of all besides, by its reduced cost.
+# Added after a round: what is missing, and this share of all besides, by its reduced cost; more
+# and more after rounds in which next to nothing was missing.
 GROWTH = 0.05
+FASTER = 4
+FEW = 0.01
 # The solver's tolerances are absolute: costs are scaled to about 2^6.
 COST_BITS = 6
 
@@ -66,16 +73,28 @@ class Relaxation:
         """Whether no column is missing."""
         return not len(self.missing)
 
+    @property
+    def nearly_solved(self) -> bool:
+        """Whether few columns are missing."""
+        return len(self.missing) <= FEW * len(self.pairs)
+
 
 def keys(groups: Groups, pairs: Pairs) -> IntArray:
     """Return a number for each pair that depends on nothing but its group and class."""
     return pairs.group * len(groups.sizes) + pairs.kind
 
 
-def first_columns(groups: Groups, pairs: Pairs) -> IntArray:
-    """Return the keys of the columns to begin with."""
+def solved_whole(seconds: float | None) -> int:
+    """Return the most columns of a relaxation that is solved as a whole, for a time limit."""
+    if seconds is None:
+        return MOST_WHOLE
+    return max(WHOLE, int(min(MOST_WHOLE, WHOLE_PER_SECOND * seconds)))
+
+
+def first_columns(groups: Groups, pairs: Pairs, whole: int | None = None) -> IntArray:
+    """Return the keys of the columns to begin with: up to ``whole`` columns, all of them."""
     own = keys(groups, pairs)
-    if len(pairs) <= WHOLE:
+    if len(pairs) <= (WHOLE if whole is None else whole):
         return own
     level = groups.level[pairs.group]
     up_to = np.cumsum(np.bincount(level, minlength=len(groups.sizes)))
@@ -88,7 +107,12 @@ def first_columns(groups: Groups, pairs: Pairs) -> IntArray:
 
 
 def relax(
-    groups: Groups, limits: Limits, columns: IntArray, below: int, seconds: float
+    groups: Groups,
+    limits: Limits,
+    columns: IntArray,
+    below: int,
+    seconds: float,
+    hurry: float = 1.0,
 ) -> Relaxation | None:
     """Solve the relaxation over some of its columns.
 
@@ -102,6 +126,8 @@ def relax(
         Bytes.
     seconds
         Time limit.
+    hurry
+        Times as many columns are to be added as by default.
 
     Returns
     -------
@@ -122,7 +148,7 @@ def relax(
     if prices is None:
         return None
     first = len(lp.pairs) + len(groups.sizes)
-    missing, nearly = _price(groups, prices, pairs, taken)
+    missing, nearly = _price(groups, prices, pairs, taken, hurry)
     return Relaxation(
         groups,
         lp.pairs,
@@ -136,7 +162,7 @@ def relax(
 
 
 def _price(
-    groups: Groups, prices: Prices, pairs: Pairs, taken: BoolArray
+    groups: Groups, prices: Prices, pairs: Pairs, taken: BoolArray, hurry: float
 ) -> tuple[IntArray, IntArray]:
     """Return the keys of the columns that would lower the value, and of those that nearly do."""
     value = prices.value(groups, pairs)
@@ -145,6 +171,6 @@ def _price(
     reduced = np.where(taken, np.iinfo(np.int64).max, value - known[pairs.group])
     own = keys(groups, pairs)
     missing = reduced < 0
-    num_nearly = int(missing.sum()) + int(GROWTH * taken.sum())
+    num_nearly = int(missing.sum()) + int(GROWTH * hurry * taken.sum())
     nearest = np.argsort(reduced, kind="stable")[: min(num_nearly, int((~taken).sum()))]
     return own[missing], own[nearest]

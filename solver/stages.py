@@ -12,7 +12,14 @@ from memonger.solver.bounds import threshold_bound
 from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import allowed_pairs, gap_fixing
-from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
+from memonger.solver.relaxation import (
+    FASTER,
+    Relaxation,
+    first_columns,
+    keys,
+    relax,
+    solved_whole,
+)
 from memonger.solver.rounding import (
     integral_part,
     round_relaxation,
@@ -56,6 +63,7 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
     """Improve bound and plan by the relaxation; return it if it was solved to the end."""
     groups, run = core.groups, incumbent.run
     columns: IntArray | None = None
+    hurry = 1
     while not run.deadline.expired:
         # All plans up to the best known one: it keeps the relaxation feasible.
         limits = gap_fixing(groups, incumbent.cost)
@@ -63,11 +71,11 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
         if len(pairs) > MAX_PAIRS:
             return None
         if columns is None:
-            columns = first_columns(groups, pairs)
+            columns = first_columns(groups, pairs, solved_whole(run.deadline.seconds))
         columns = np.union1d(columns, keys(groups, core.pairs(incumbent.plan)))
         started = run.deadline.elapsed()
         seconds = LP_SHARE * run.deadline.remaining()
-        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds)
+        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds, hurry)
         incumbent.solve_seconds += run.deadline.elapsed() - started
         if relaxation is None:
             return None
@@ -77,6 +85,8 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
         if relaxation.solved:
             _fill(incumbent, core, relaxation)
             return None if incumbent.closed else relaxation
+        if relaxation.nearly_solved:
+            hurry *= FASTER
         columns = np.concatenate([columns, relaxation.missing, relaxation.nearly])
     return None
 

@@ -113,6 +113,9 @@ def test_columns_that_nearly_are_missing(monkeypatch):
     own = keys(groups, Pairs(np.arange(len(groups)), groups.level))
     found = relax(groups, limits, own, problem.total + 1, 60.0)
     assert len(found.nearly) == min(len(every) - len(own), len(found.missing) + int(0.5 * len(own)))
+    more = relax(groups, limits, own, problem.total + 1, 60.0, hurry=2)
+    assert len(more.nearly) == min(len(every) - len(own), len(more.missing) + len(own))
+    assert found.nearly_solved == (len(found.missing) <= len(own) // 100)
     pairs = allowed_pairs(groups, limits)
     paid = dict(zip(every.tolist(), found.prices.value(groups, pairs).tolist(), strict=True))
     known = dict(zip(own.tolist(), (paid[key] for key in own.tolist()), strict=True))
@@ -204,6 +207,13 @@ def test_small_relaxations_begin_as_a_whole(monkeypatch):
     monkeypatch.setattr(relaxation, "WHOLE", len(pairs) - 1)
     monkeypatch.setattr(relaxation, "LARGEST", 0)
     assert len(first_columns(groups, pairs)) < len(pairs)
+    assert len(first_columns(groups, pairs, len(pairs))) == len(pairs)
+
+
+def test_more_at_once_with_more_time():
+    assert relaxation.solved_whole(0.0) == relaxation.solved_whole(1.0) == relaxation.WHOLE
+    assert relaxation.solved_whole(30.0) == 75_000
+    assert relaxation.solved_whole(1e9) == relaxation.solved_whole(None) == relaxation.MOST_WHOLE
 
 
 @pytest.mark.parametrize(("largest", "nearest"), [(0, 1), (0, 3), (50, 2), (200, 1), (10**9, 1)])
@@ -243,7 +253,13 @@ def test_runs_of_large_relaxations(monkeypatch):
     """By rounds or at once, the results are the same."""
     problems = loose_problems(30, 6)
     whole = [solve(problem, workers=1).bound for problem in problems]
-    for name, value in (("WHOLE", 0), ("LARGEST", 0), ("NEAREST", 1), ("GROWTH", 0.0)):
+    for name, value in (
+        ("WHOLE", 0),
+        ("MOST_WHOLE", 0),
+        ("LARGEST", 0),
+        ("NEAREST", 1),
+        ("GROWTH", 0.0),
+    ):
         monkeypatch.setattr(relaxation, name, value)
     for problem, bound in zip(problems, whole, strict=True):
         result = solve(problem, workers=1)
