@@ -24,7 +24,7 @@ from memonger.result import Proof
 from memonger.solver.core import Core, pairs_of
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import Pairs, allowed_pairs, gap_fixing, restricted
-from memonger.solver.relaxation import Relaxation, first_columns, keys, relax
+from memonger.solver.relaxation import RELAXATION, Relaxation, first_columns, keys, relax
 from memonger.solver.rounding import integral_part, search_targets, targets_of
 
 # Cliques that the relaxation takes in at a time, the most critical ones, and how many to either
@@ -125,11 +125,13 @@ def _relax(incumbent: Incumbent, core: Core, low: IntArray, cliques: IntArray) -
     ends = np.unique(groups.level)
     known = pairs_of(groups, np.array(core.classes(incumbent.plan), dtype=np.int64))
     known = Pairs(known.group, ends[np.searchsorted(ends, known.kind)])
-    columns = np.union1d(first_columns(groups, pairs), keys(groups, known))
+    whole, growth = (run.parameters.of(RELAXATION, name) for name in ("whole", "growth"))
+    first = first_columns(groups, pairs, whole, run.parameters)
+    columns = np.union1d(first, keys(groups, known))
     while len(columns) <= MAX_PAIRS and not run.deadline.expired:
         started = run.deadline.elapsed()
         seconds = LP_SHARE * run.deadline.remaining()
-        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds)
+        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds, growth)
         incumbent.solve_seconds += run.deadline.elapsed() - started
         if relaxation is None:
             return None

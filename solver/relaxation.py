@@ -13,25 +13,31 @@ import numpy as np
 
 from memonger.graph.cliques import Groups
 from memonger.lp_dual import LpDualCertificate
+from memonger.parameters import DEFAULTS, Parameter, Parameters, declare
 from memonger.problem import IntArray
 from memonger.solver.class_lp import build_class_lp
 from memonger.solver.linear import FloatArray, LpStatus, run_lp
 from memonger.solver.presolve import BoolArray, Limits, Pairs, allowed_pairs
 from memonger.solver.prices import Prices, exact_prices
 
-# A relaxation of at most so many columns x is solved as a whole.
-WHOLE = 40_000
-# As the last few missing columns cost many rounds: more of them, if the time limit is long enough,
-# but not more than these in all.
-WHOLE_PER_SECOND = 2_500
+RELAXATION = declare(
+    "relaxation",
+    # A relaxation of at most so many columns x is solved as a whole. As the last few missing
+    # columns cost many rounds: of more of them, for each second of the time limit.
+    Parameter("whole", 40_000, 2_000, 160_000, log=True),
+    Parameter("whole_per_second", 2_500, 250, 25_000, log=True),
+    # Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
+    Parameter("largest", 10_000, 1_000, 100_000, log=True),
+    Parameter("nearest", 4, 1, 40, log=True),
+    # Added after a round: what is missing, and this share of all besides, by its reduced cost; so
+    # many times as much after each round in which next to nothing was missing.
+    Parameter("growth", 0.05, 0.01, 1.0, log=True),
+    Parameter("faster", 4.0, 1.0, 30.0, log=True),
+)
+"""The relaxation of the class model."""
+# No more columns are ever solved as a whole.
 MOST_WHOLE = 160_000
-# Else: all columns of the largest sizes, so many in all, and the nearest classes of the others.
-LARGEST = 10_000
-NEAREST = 4
-# Added after a round: what is missing, and this share of all besides, by its reduced cost; more
-# and more after rounds in which next to nothing was missing.
-GROWTH = 0.05
-FASTER = 4
+# A share of the columns that is next to nothing.
 FEW = 0.01
 # The solver's tolerances are absolute: costs are scaled to about 2^6.
 COST_BITS = 6
@@ -84,25 +90,31 @@ def keys(groups: Groups, pairs: Pairs) -> IntArray:
     return pairs.group * len(groups.sizes) + pairs.kind
 
 
-def solved_whole(seconds: float | None) -> int:
+def solved_whole(seconds: float | None, parameters: Parameters = DEFAULTS) -> int:
     """Return the most columns of a relaxation that is solved as a whole, for a time limit."""
     if seconds is None:
         return MOST_WHOLE
-    return max(WHOLE, int(min(MOST_WHOLE, WHOLE_PER_SECOND * seconds)))
+    least: int = parameters.of(RELAXATION, "whole")
+    timely = parameters.of(RELAXATION, "whole_per_second") * seconds
+    return max(least, int(min(MOST_WHOLE, timely)))
 
 
-def first_columns(groups: Groups, pairs: Pairs, whole: int | None = None) -> IntArray:
+def first_columns(
+    groups: Groups, pairs: Pairs, whole: int, parameters: Parameters = DEFAULTS
+) -> IntArray:
     """Return the keys of the columns to begin with: up to ``whole`` columns, all of them."""
     own = keys(groups, pairs)
-    if len(pairs) <= (WHOLE if whole is None else whole):
+    if len(pairs) <= whole:
         return own
     level = groups.level[pairs.group]
     up_to = np.cumsum(np.bincount(level, minlength=len(groups.sizes)))
-    large = level < np.searchsorted(up_to, LARGEST)
+    largest: int = parameters.of(RELAXATION, "largest")
+    large = level < np.searchsorted(up_to, largest)
     _, rank = np.unique(pairs.kind, return_inverse=True)  # of the class among those in use
     top = np.zeros(len(groups), dtype=np.int64)
     np.maximum.at(top, pairs.group, rank)
-    near = top[pairs.group] - rank < NEAREST
+    nearest: int = parameters.of(RELAXATION, "nearest")
+    near = top[pairs.group] - rank < nearest
     return own[large | near]
 
 
@@ -112,7 +124,7 @@ def relax(
     columns: IntArray,
     below: int,
     seconds: float,
-    hurry: float = 1.0,
+    growth: float = 0.0,
 ) -> Relaxation | None:
     """Solve the relaxation over some of its columns.
 
@@ -126,8 +138,8 @@ def relax(
         Bytes.
     seconds
         Time limit.
-    hurry
-        Times as many columns are to be added as by default.
+    growth
+        Columns that are to be added besides those that are missing, as a share of all.
 
     Returns
     -------
@@ -148,7 +160,7 @@ def relax(
     if prices is None:
         return None
     first = len(lp.pairs) + len(groups.sizes)
-    missing, nearly = _price(groups, prices, pairs, taken, hurry)
+    missing, nearly = _price(groups, prices, pairs, taken, growth)
     return Relaxation(
         groups,
         lp.pairs,
@@ -162,7 +174,7 @@ def relax(
 
 
 def _price(
-    groups: Groups, prices: Prices, pairs: Pairs, taken: BoolArray, hurry: float
+    groups: Groups, prices: Prices, pairs: Pairs, taken: BoolArray, growth: float
 ) -> tuple[IntArray, IntArray]:
     """Return the keys of the columns that would lower the value, and of those that nearly do."""
     value = prices.value(groups, pairs)
@@ -171,6 +183,6 @@ def _price(
     reduced = np.where(taken, np.iinfo(np.int64).max, value - known[pairs.group])
     own = keys(groups, pairs)
     missing = reduced < 0
-    num_nearly = int(missing.sum()) + int(GROWTH * hurry * taken.sum())
+    num_nearly = int(missing.sum()) + int(growth * taken.sum())
     nearest = np.argsort(reduced, kind="stable")[: min(num_nearly, int((~taken).sum()))]
     return own[missing], own[nearest]

@@ -13,7 +13,7 @@ from memonger.solver.core import Core
 from memonger.solver.incumbent import Incumbent
 from memonger.solver.presolve import allowed_pairs, gap_fixing
 from memonger.solver.relaxation import (
-    FASTER,
+    RELAXATION,
     Relaxation,
     first_columns,
     keys,
@@ -63,7 +63,7 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
     """Improve bound and plan by the relaxation; return it if it was solved to the end."""
     groups, run = core.groups, incumbent.run
     columns: IntArray | None = None
-    hurry = 1
+    growth = run.parameters.of(RELAXATION, "growth")
     while not run.deadline.expired:
         # All plans up to the best known one: it keeps the relaxation feasible.
         limits = gap_fixing(groups, incumbent.cost)
@@ -71,11 +71,12 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
         if len(pairs) > MAX_PAIRS:
             return None
         if columns is None:
-            columns = first_columns(groups, pairs, solved_whole(run.deadline.seconds))
+            whole = solved_whole(run.deadline.seconds, run.parameters)
+            columns = first_columns(groups, pairs, whole, run.parameters)
         columns = np.union1d(columns, keys(groups, core.pairs(incumbent.plan)))
         started = run.deadline.elapsed()
         seconds = LP_SHARE * run.deadline.remaining()
-        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds, hurry)
+        relaxation = relax(groups, limits, columns, incumbent.cost + 1, seconds, growth)
         incumbent.solve_seconds += run.deadline.elapsed() - started
         if relaxation is None:
             return None
@@ -86,7 +87,7 @@ def improve_by_relaxation(incumbent: Incumbent, core: Core) -> Relaxation | None
             _fill(incumbent, core, relaxation)
             return None if incumbent.closed else relaxation
         if relaxation.nearly_solved:
-            hurry *= FASTER
+            growth *= run.parameters.of(RELAXATION, "faster")
         columns = np.concatenate([columns, relaxation.missing, relaxation.nearly])
     return None
 

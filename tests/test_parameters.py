@@ -36,7 +36,7 @@ def drawn(rng):
 
 
 def test_defaults_lie_in_their_ranges():
-    assert set(SPACES) == {"kernel", "lns", "cp-sat"}
+    assert set(SPACES) == {"kernel", "relaxation", "lns", "cp-sat"}
     for space in SPACES.values():
         for parameter in space.parameters.values():
             assert parameter.low <= parameter.default <= parameter.high

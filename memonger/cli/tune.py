@@ -22,7 +22,10 @@ def tune(
         Path, typer.Option("--output", "-o", metavar="DIR", help="Study, parameters and report.")
     ],
     target: Annotated[
-        str, typer.Option("--target", help="kernel, lns, cp-sat, or portfolio: all of them.")
+        str,
+        typer.Option(
+            "--target", help="kernel, relaxation, lns, cp-sat, or portfolio: all of them."
+        ),
     ] = "kernel",
     trials: Annotated[int, typer.Option("--trials", min=1, help="In all.")] = 100,
     time_limit: Annotated[

@@ -22,8 +22,13 @@ from memonger.parameters import DEFAULTS, SPACES, Parameters, Space, parameters_
 if TYPE_CHECKING:
     import optuna
 
-FORM_OF = {"kernel": "arena", "lns": "sharing", "cp-sat": "sharing"}
-ALGORITHM_OF = {"kernel": "optimal", "lns": "neighbourhoods", "cp-sat": "cp-sat"}
+FORM_OF = {"kernel": "arena", "relaxation": "sharing", "lns": "sharing", "cp-sat": "sharing"}
+ALGORITHM_OF = {
+    "kernel": "optimal",
+    "relaxation": "optimal",
+    "lns": "neighbourhoods",
+    "cp-sat": "cp-sat",
+}
 TARGETS = (*FORM_OF, "portfolio")
 """What can be tuned: a solver, or ``portfolio``: all of them, in both forms."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from memonger.graph.cliques import compress
+from memonger.parameters import Parameters
 from memonger.problem import Buffer, Problem
 from memonger.solver import relaxation
 from memonger.solver.linear import LpSolution, LpStatus
@@ -69,9 +70,8 @@ def test_bounds_and_certificates(more):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_columns_that_are_missing(monkeypatch, seed):
+def test_columns_that_are_missing(seed):
     """Priced in by turns from any start they end in the value of the whole relaxation."""
-    monkeypatch.setattr(relaxation, "GROWTH", 0.0)  # nothing but what is missing
     rng = random.Random(seed)
     rounds = 0
     for problem in loose_problems(10 + seed, 8):
@@ -103,17 +103,16 @@ def test_columns_that_are_missing(monkeypatch, seed):
     assert rounds > 3
 
 
-def test_columns_that_nearly_are_missing(monkeypatch):
+def test_columns_that_nearly_are_missing():
     """A share of those that take part, the nearest first, besides those that are missing."""
-    monkeypatch.setattr(relaxation, "GROWTH", 0.5)
     problem = long_problem(60, 8)
     groups = compress(problem)
     limits = gap_fixing(groups, problem.total)
     every = all_columns(groups, limits)
     own = keys(groups, Pairs(np.arange(len(groups)), groups.level))
-    found = relax(groups, limits, own, problem.total + 1, 60.0)
+    found = relax(groups, limits, own, problem.total + 1, 60.0, growth=0.5)
     assert len(found.nearly) == min(len(every) - len(own), len(found.missing) + int(0.5 * len(own)))
-    more = relax(groups, limits, own, problem.total + 1, 60.0, hurry=2)
+    more = relax(groups, limits, own, problem.total + 1, 60.0, growth=1.0)
     assert len(more.nearly) == min(len(every) - len(own), len(more.missing) + len(own))
     assert found.nearly_solved == (len(found.missing) <= len(own) // 100)
     pairs = allowed_pairs(groups, limits)
@@ -196,38 +195,35 @@ def long_problem(count, kinds):
     )
 
 
-def test_small_relaxations_begin_as_a_whole(monkeypatch):
+def test_small_relaxations_begin_as_a_whole():
     problem = long_problem(60, 8)
     groups = compress(problem)
     limits = gap_fixing(groups, problem.total)
     pairs = allowed_pairs(groups, limits)
-    assert first_columns(groups, pairs).tolist() == keys(groups, pairs).tolist()
-    monkeypatch.setattr(relaxation, "WHOLE", len(pairs))
-    assert len(first_columns(groups, pairs)) == len(pairs)
-    monkeypatch.setattr(relaxation, "WHOLE", len(pairs) - 1)
-    monkeypatch.setattr(relaxation, "LARGEST", 0)
-    assert len(first_columns(groups, pairs)) < len(pairs)
-    assert len(first_columns(groups, pairs, len(pairs))) == len(pairs)
+    some = Parameters({"relaxation.largest": 0})
+    every = keys(groups, pairs).tolist()
+    assert first_columns(groups, pairs, len(pairs), some).tolist() == every
+    assert len(first_columns(groups, pairs, len(pairs) - 1, some)) < len(pairs)
 
 
 def test_more_at_once_with_more_time():
-    assert relaxation.solved_whole(0.0) == relaxation.solved_whole(1.0) == relaxation.WHOLE
-    assert relaxation.solved_whole(30.0) == 75_000
-    assert relaxation.solved_whole(1e9) == relaxation.solved_whole(None) == relaxation.MOST_WHOLE
+    whole = relaxation.solved_whole
+    assert whole(0.0) == whole(1.0) == 40_000
+    assert whole(30.0) == 75_000
+    assert whole(1e9) == whole(None) == relaxation.MOST_WHOLE
+    assert whole(10.0, Parameters({"relaxation.whole_per_second": 5_000})) == 50_000
 
 
 @pytest.mark.parametrize(("largest", "nearest"), [(0, 1), (0, 3), (50, 2), (200, 1), (10**9, 1)])
-def test_first_columns_of_large_relaxations(monkeypatch, largest, nearest):
+def test_first_columns_of_large_relaxations(largest, nearest):
     """The nearest classes of each group, all classes of the groups of the largest sizes."""
-    monkeypatch.setattr(relaxation, "WHOLE", 0)
-    monkeypatch.setattr(relaxation, "LARGEST", largest)
-    monkeypatch.setattr(relaxation, "NEAREST", nearest)
+    some = Parameters({"relaxation.largest": largest, "relaxation.nearest": nearest})
     problem = long_problem(60, 12)
     groups = compress(problem)
     pairs = allowed_pairs(groups, gap_fixing(groups, oracles.threshold_bound(problem) * 3 // 2))
     every = set(zip(pairs.group.tolist(), pairs.kind.tolist(), strict=True))
     count = len(groups.sizes)
-    found = {divmod(key, count) for key in first_columns(groups, pairs).tolist()}
+    found = {divmod(key, count) for key in first_columns(groups, pairs, 0, some).tolist()}
     assert found <= every
     used = sorted({c for _, c in every})
     whole = set()
@@ -253,15 +249,10 @@ def test_runs_of_large_relaxations(monkeypatch):
     """By rounds or at once, the results are the same."""
     problems = loose_problems(30, 6)
     whole = [solve(problem, workers=1).bound for problem in problems]
-    for name, value in (
-        ("WHOLE", 0),
-        ("MOST_WHOLE", 0),
-        ("LARGEST", 0),
-        ("NEAREST", 1),
-        ("GROWTH", 0.0),
-    ):
-        monkeypatch.setattr(relaxation, name, value)
+    values = {"whole": 0, "whole_per_second": 0, "largest": 0, "nearest": 1, "growth": 0.0}
+    rounds = Parameters({f"relaxation.{name}": value for name, value in values.items()})
+    monkeypatch.setattr(relaxation, "MOST_WHOLE", 0)
     for problem, bound in zip(problems, whole, strict=True):
-        result = solve(problem, workers=1)
+        result = solve(problem, workers=1, parameters=rounds)
         assert result.bound == bound == result.objective == oracles.optimum(problem)
         assert result.certificate is not None
