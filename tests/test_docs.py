@@ -49,6 +49,15 @@ def test_the_tutorial(tmp_path, monkeypatch, capfd):
     assert count > 15
 
 
+def test_includes():
+    """Files that pages include are there; the mark of an include is what it must be."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    included = re.findall(r'^--8<-- "(.+)"$', text, re.MULTILINE)
+    assert included
+    assert all((ROOT / path).is_file() for path in included)
+    assert len(included) == len(re.findall(r"--8", text))
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_examples(example, tmp_path):
     run_it = [sys.executable, str(example)]
