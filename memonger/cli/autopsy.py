@@ -35,11 +35,12 @@ def autopsy(
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Look for a smallest problem on which an algorithm misses the optimum, and draw both plans.
+    """Find a smallest problem on which an algorithm fails.
 
-    All problems of up to four buffers (operators, of the form order) of up to three bytes are gone
-    through, smallest first; then larger ones are drawn, and the first that is missed is made
-    smaller. Exit code 0 if one was found, 5 if not. 60 s by default.
+    Its plan misses the optimum there; both plans are drawn. All problems of up to four buffers
+    (operators, of the form order) of up to three bytes are gone through, smallest first; then
+    larger ones are drawn, and the first that is missed is made smaller. Exit code 0 if one was
+    found, 5 if not. 60 s by default.
 
     For example:
 

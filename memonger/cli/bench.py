@@ -101,7 +101,7 @@ def bench(
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Run algorithms on instances; every run adds a row of JSON to a file.
+    """Run algorithms on instances: a row of JSON for every run.
 
     Each run is a process of its own, ended at its limits; what crashes costs one row. Rows that the
     file already has are not run again, so that a benchmark goes on where it was interrupted.

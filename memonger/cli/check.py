@@ -42,7 +42,9 @@ def check(
     require_optimal: options.RequireOptimal = False,
     json_output: options.Json = False,
 ) -> int:
-    """Check a plan and its certificate against a problem, or a rewritten net against its original.
+    """Check plans and certificates, or that two nets compute the same.
+
+    A plan is checked against a problem, a rewritten net against its original.
 
     Nothing that the plan claims is believed: the buffers are compared with those of FILE (give the
     same --unpin, and for a net the same --shapes, --sizes, --static and --alignment, as for the

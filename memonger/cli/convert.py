@@ -90,7 +90,7 @@ def convert(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write a problem, an arena plan or a net in another format.
+    """Write a problem, a plan or a net in another format.
 
     Graphs and models of other frameworks become a NetDef (.pb, .pbtxt), the sizes of its blobs
     beside it (.sizes.json). Problems, and those of graphs and nets, become memonger-problem/1

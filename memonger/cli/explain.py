@@ -41,9 +41,10 @@ def explain(
     seed: options.Seed = 0,
     json_output: options.Json = False,
 ) -> int:
-    """Say where the bytes go: without sharing, by Caffe2, at best, and in any order.
+    """Say where the bytes go, and whether a budget can be met.
 
-    Lists what is live at the peak, where it is, and what would lower it most.
+    Without sharing, by Caffe2, at best, and in any order. Lists what is live at the peak, where
+    it is, and what would lower it most.
 
     With --budget: exit code 0 if a plan fits, 4 if it is proven that none does, in no order of the
     operators; 5 if neither is known.

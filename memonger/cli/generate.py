@@ -38,10 +38,10 @@ def generate(
     ] = 0,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write a generated instance; beside a net its shapes, as OUT.shapes.json.
+    """Write a generated instance; beside a net its shapes.
 
-    What is written depends on family, N and seed alone. Every command takes the instances by their
-    names too: FAMILY-N or FAMILY-N-seedS.
+    The shapes go to OUT.shapes.json. What is written depends on family, N and seed alone. Every
+    command takes the instances by their names too: FAMILY-N or FAMILY-N-seedS.
 
     For example:
 

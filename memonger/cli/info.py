@@ -46,7 +46,9 @@ def info(
     ] = None,
     json_output: options.Json = False,
 ) -> int:
-    """Describe a net or a problem: sizes, live ranges, bounds, the peak and what it is made of.
+    """Describe a net or a problem: sizes, bounds, the peak.
+
+    With live ranges, and what the peak is made of; or list what comes with memonger.
 
     For example:
 

@@ -84,11 +84,12 @@ def optimize(
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Let the blobs of a net share memory, as little as possible, and verify the new net.
+    """Let the blobs of a net share memory, and verify the new net.
 
-    External inputs and outputs keep their names and contents; blobs whose size is unknown are
-    left alone and listed. A net that cannot be shown to compute the same is never written. Graphs
-    and models of other frameworks become nets whose operators keep their types (onnx:Conv).
+    As little memory as possible, and with a proof. External inputs and outputs keep their names
+    and contents; blobs whose size is unknown are left alone and listed. A net that cannot be
+    shown to compute the same is never written. Graphs and models of other frameworks become
+    nets whose operators keep their types (onnx:Conv).
 
     With --pass: only what that pass of Caffe2's memonger does, verified too, sizes known or not.
     share-gradients: gradients of activations share, no operator waits longer (--algorithm

@@ -21,11 +21,12 @@ def report(
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Compare algorithms by the rows of benchmarks: Markdown, CSV, and one HTML page.
+    """Compare the algorithms of a benchmark: tables and pictures.
 
-    Gaps to the best bound by algorithm and family, performance profiles, primal integrals, shifted
-    geometric means, wins, the smallest instance that each algorithm misses, and whether differences
-    may be noise. Pictures need matplotlib: pip install 'memonger[plot]'.
+    Markdown, CSV, and one HTML page: gaps to the best bound by algorithm and family,
+    performance profiles, primal integrals, shifted geometric means, wins, the smallest instance
+    that each algorithm misses, and whether differences may be noise. Pictures need matplotlib:
+    pip install 'memonger[plot]'.
 
     For example:
 

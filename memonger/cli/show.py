@@ -25,9 +25,10 @@ def show(
     ] = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Draw a plan over time: a lane for each shared buffer, or the arena; heights are bytes.
+    """Draw plans over time, as a picture or as a page.
 
-    Of a plan of the form order, the bytes that are live at each step are drawn.
+    A lane for each shared buffer, or the arena; heights are bytes. Of a plan of the form order,
+    the bytes that are live at each step are drawn.
 
     An .html is one page that needs no network, in which buffers can be searched; it shows several
     plans side by side. Needs bokeh: pip install 'memonger[html]'. Pictures need matplotlib: pip

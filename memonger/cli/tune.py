@@ -52,12 +52,12 @@ def tune(
     json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Tune the parameters of a solver, and say what it gained on instances not tuned on.
+    """Tune the parameters of a solver, and say what that gains.
 
     Each trial runs the solver on the training split, in processes of their own; what is made small
     is the mean of primal integral and time to the proof. The same command goes on with a study that
     was interrupted. At the end the best parameters are compared with the defaults on the held-out
-    split; `--parameters DIR/parameters.json` of solve and bench uses them.
+    split; `--parameters DIR/parameters.json` of solve, optimize and bench uses them.
 
     Needs optuna: pip install 'memonger[tune]'.
 
