@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from memonger.errors import InputError
-from memonger.graph.profile import peak
 from memonger.order_problem import OrderProblem
 from memonger.peaks import (
     BusyOperator,
@@ -40,12 +39,15 @@ class Step:
         What makes the difference to the step before.
     note
         ``optimal``, ``feasible`` or another status; or why there are no bytes.
+    bound
+        No plan of the kind needs fewer bytes, so much is proven.
     """
 
     name: str
     bytes: int | None
     cause: str
     note: str = ""
+    bound: int = 0
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def explain(
     )
     if budget is None:
         return found
-    return replace(found, budget=_budget(plain, operators, found, run, budget))
+    return replace(found, budget=_budget(problem, operators, found, run, budget))
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class _Steps:
         note = result.status.value
         if result.status is Status.UNKNOWN:
             note = "too large, or not enough time"
-        return Step(name, result.objective, cause, note)
+        return Step(name, result.objective, cause, note, result.bound)
 
 
 def _unaligned(problem: Problem) -> Problem:
@@ -223,12 +225,23 @@ def _budget(
     for step in found.steps[:5]:
         if step.bytes is not None and step.bytes <= budget:
             return Budget(budget, True, f"{step.name}, {step.bytes:,} bytes, in program order")
-    load = peak(problem).bytes
+    unknown = Budget(budget, None, "no plan was found that fits, and no proof that there is none")
+    if problem.in_place:  # shared buffers may do with less than the load
+        _, _, _, sharing, arena, load = found.steps[:6]
+        bound = min(sharing.bound, max(arena.bound, load.bytes or 0))
+        if bound > budget and operators is None:
+            reason = f"shared buffers and arenas need {bound:,} bytes at least, in program order"
+            return Budget(budget, False, reason)
+        return unknown
     if operators is None or found.lowest is None:
-        if lower_bound(problem, "arena") > budget:
-            reason = f"{load:,} bytes are live at once, in an order that is given:"
-            return Budget(budget, False, reason, found.blobs)
-        return Budget(budget, None, "no plan was found that fits, and no proof that there is none")
+        bound = lower_bound(problem, "arena")
+        if bound <= budget:
+            return unknown
+        if len(problem.devices) > 1:
+            reason = f"{bound:,} bytes are the peaks of all devices together, in program order"
+            return Budget(budget, False, reason)
+        reason = f"{bound:,} bytes are live at once, in an order that is given:"
+        return Budget(budget, False, reason, found.blobs)
     order = found.lowest.plan
     assert order is not None  # there is always program order
     ordered = operators.in_order(order.order)
@@ -248,4 +261,4 @@ def _budget(
     if result.objective is not None and result.objective <= budget:
         reason = f"an arena of {result.objective:,} bytes, with the operators in another order"
         return Budget(budget, True, reason)
-    return Budget(budget, None, "no plan was found that fits, and no proof that there is none")
+    return unknown

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from memonger.bench.report import write_report
-from memonger.bench.rows import read_rows
+from memonger.bench.row_file import read_rows
 from memonger.cli.main import run
 from memonger.net.io import write_atomically
 from memonger.registry import ARENA, SHARING

@@ -7,8 +7,12 @@ that is missed is made smaller as long as it stays missed: no single step makes 
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NamedTuple
 
 from memonger.autopsy.subject import Subject, subject
@@ -45,6 +49,8 @@ class Autopsy:
         The smallest counterexample found, if any.
     smallest
         Whether none is smaller: it was met while all problems were gone through.
+    minimal
+        Whether no step makes it smaller: the time sufficed for all of them.
     complete
         Problems of up to so many buffers or operators were gone through, all of them.
     tried
@@ -58,6 +64,7 @@ class Autopsy:
     smallest: bool
     complete: int
     tried: int
+    minimal: bool = False
     interrupted: bool = False
 
     @property
@@ -74,6 +81,8 @@ class Autopsy:
     def claim(self) -> str:
         """What is claimed of the counterexample, or of there being none; one sentence."""
         noun, box = self.subject.noun, self.subject.problems.BOX
+        if not self.tried:
+            return "nothing was tried in the time"
         if self.miss is None:
             return (
                 f"{self.algorithm} missed the optimum of none of the {self.tried:,} problems "
@@ -84,8 +93,11 @@ class Autopsy:
                 f"no problem of fewer {noun}, nor one of as many with smaller sizes, is missed "
                 f"({box})"
             )
+        steps = self.subject.problems.STEPS
+        if not self.minimal:
+            steps = "it was not made as small as it could be before the search ended"
         return (
-            f"{self.subject.problems.STEPS}; all problems of up to {self.complete} {noun} were "
+            f"{steps}; all problems of up to {self.complete} {noun} were "
             f"gone through before ({box})"
         )
 
@@ -124,20 +136,43 @@ def autopsy(
     """
     found = subject(algorithm, form)
     search = Search(found, seed, Deadline(time_limit))
-    miss, smallest, complete, interrupted = None, False, 0, False
+    miss, smallest, minimal, complete = None, False, False, 0
     try:
-        for count in range(1, MAX_COUNT + 1):
-            miss = search.first_missed(found.all_problems(count), report)
-            if miss is not None or search.deadline.expired:
-                break
-            complete = count
-        smallest = miss is not None
-        if miss is None:
-            miss = search.first_missed(found.drawn_problems(seed), report)
-            miss = None if miss is None else search.smaller(miss)
+        with _stopped_by_ctrl_c(search.deadline):
+            for count in range(1, MAX_COUNT + 1):
+                miss = search.first_missed(found.all_problems(count), report)
+                if miss is not None or search.deadline.expired:
+                    break
+                complete = count
+            smallest = miss is not None
+            if miss is None:
+                miss = search.first_missed(found.drawn_problems(seed), report)
+                if miss is not None:
+                    miss, minimal = search.smaller(miss)
     except KeyboardInterrupt:
-        interrupted, miss = True, search.last
-    return Autopsy(found, miss, smallest, complete, search.tried, interrupted)
+        search.deadline.stop()
+        miss = search.last
+    stopped = search.deadline.stopped
+    return Autopsy(found, miss, smallest, complete, search.tried, minimal, stopped)
+
+
+@contextmanager
+def _stopped_by_ctrl_c(deadline: Deadline) -> Iterator[None]:
+    """Let Ctrl-C stop the search even where an algorithm takes it for the end of its own run."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        deadline.stop()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Search:
@@ -177,17 +212,22 @@ class Search:
         if cost <= self.subject.bound(problem):
             return None
         best = self.subject.solve(problem, limit)
+        if self.deadline.expired:  # it may have had too little time to do as well as it can
+            return None
         if best.status is not Status.OPTIMAL or best.objective is None or best.objective >= cost:
             return None
         self.last = Miss(problem, plan, cost, best)
         return self.last
 
-    def smaller(self, miss: Miss) -> Miss:
-        """Make a problem smaller, step by step, as long as it is missed."""
+    def smaller(self, miss: Miss) -> tuple[Miss, bool]:
+        """Make a problem smaller, step by step, as long as it is missed.
+
+        Return the smallest, and whether no step makes it smaller: not if the time was up.
+        """
         while not self.deadline.expired:
             found = (self.missed(each) for each in self.subject.smaller_problems(miss.problem))
             lesser = next((each for each in found if each is not None), None)
             if lesser is None:
-                break
+                return miss, not self.deadline.expired
             miss = lesser
-        return miss
+        return miss, False

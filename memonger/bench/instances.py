@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,10 @@ def resolve(sets: Sequence[str]) -> list[Instance]:
     """
     found: dict[str, Instance] = {}
     for each in sets:
-        instances = list(_of_set(each))
+        try:
+            instances = list(_of_set(each))
+        except OSError as error:
+            raise InputError(f"{each[:100]}: {error.strerror or error}") from None
         if not instances:
             raise InputError(f"{each}: no instance in it")
         for instance in instances:
@@ -118,7 +122,7 @@ def is_instance(path: Path) -> bool:
     try:
         with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
             head = file.read(_HEAD)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     if name.endswith(".csv"):
         return (

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,9 +19,14 @@ from pathlib import Path
 
 import memonger
 from memonger.bench.rows import Job, Outcome, Row
+from memonger.errors import MemongerError
 
 _local = threading.local()
 _servers: set[Server] = set()
+
+
+class BrokenServerError(MemongerError):
+    """Runs cannot be started here, whatever they are."""
 
 
 class Server:
@@ -30,12 +36,14 @@ class Server:
         here = str(Path(memonger.__file__).parents[1])
         path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._lock = threading.Lock()
+        self._answered = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the server)
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from memonger.bench.server import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             env={**os.environ, **one_thread, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for us, and we tell the server
         )
@@ -51,7 +59,19 @@ class Server:
                 line = self._process.stdout.readline()
         except (OSError, ValueError):
             return None
-        return Row.from_data(json.loads(line)) if line.endswith(b"\n") else None
+        if not line.endswith(b"\n"):
+            return None
+        self._answered = True
+        return Row.from_data(json.loads(line))
+
+    @property
+    def fault(self) -> str | None:
+        """Why the server has never run anything; ``None`` if it has, or was killed."""
+        if self._answered or self._process.wait() < 0:
+            return None
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "no reason is known")
 
     @property
     def alive(self) -> bool:
@@ -62,6 +82,7 @@ class Server:
         """End the server, and with it the process of its run; a thread that waits gets nothing."""
         self._process.kill()
         self._process.wait()
+        self._errors.close()
         with self._lock:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
@@ -73,6 +94,11 @@ def run_isolated(job: Job) -> Row:
     """Run a job in a process of its own, from the server of this thread; return its row.
 
     Whatever happens to the process, there is a row.
+
+    Raises
+    ------
+    BrokenServerError
+        If no process can be started: that is no fault of the job.
     """
     server: Server | None = getattr(_local, "server", None)
     if server is None or not server.alive:
@@ -83,7 +109,10 @@ def run_isolated(job: Job) -> Row:
     row = server.run(job)
     if row is not None:
         return row
+    fault = server.fault
     _discard(server)
+    if fault is not None:
+        raise BrokenServerError(f"no process can be started for runs: {fault}")
     return Row.of(job, Outcome.CRASHED, reason="the process that was to watch it died")
 
 

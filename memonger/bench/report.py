@@ -55,7 +55,7 @@ def write_report(rows: Sequence[Row], directory: Path) -> list[Path]:
     flat = [tuple(getattr(row, name) for name in names) for row in rows]
     files["runs.csv"] = _csv(names, flat)
     for name, text in files.items():
-        write_atomically(directory / name, text.encode())
+        write_atomically(directory / name, text.encode(errors="backslashreplace"))
     return [directory / name for name in files]
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from memonger.bench.instances import Instance
-from memonger.errors import InputError
-from memonger.net.io import read_bytes
 
 Key = tuple[str | int | None, ...]
 
@@ -120,6 +115,9 @@ class Row:
         (objective - bound) / objective, of this run alone.
     proof
         Engine of the proof.
+    planned
+        Digest of the order that was planned in, where that is not program order: an order that is
+        searched for may be another one the next time, and another problem.
     seconds
         Of the algorithm, verification included; reading the instance comes before.
     seconds_to_first, seconds_to_best, seconds_to_proof
@@ -151,6 +149,7 @@ class Row:
     known_bound: int = 0
     gap: float | None = None
     proof: str | None = None
+    planned: str = ""
     seconds: float | None = None
     seconds_to_first: float | None = None
     seconds_to_best: float | None = None
@@ -193,85 +192,25 @@ class Row:
         known = {each.name for each in fields(Row)}
         values = {name: value for name, value in data.items() if name in known}
         history = tuple((t, o, b) for t, o, b in values.pop("history", ()))
-        return Row(**values, history=history)
+        row = Row(**values, history=history)
+        if not all(isinstance(getattr(row, name), kinds) for name, kinds in _KINDS.items()):
+            raise TypeError("a field of another type")
+        return row
+
+
+_KINDS = {
+    **dict.fromkeys(("instance", "family", "digest", "form", "order", "algorithm"), str),
+    **dict.fromkeys(("status", "reason", "planned"), str),
+    **dict.fromkeys(("parameters", "environment"), dict),
+    **dict.fromkeys(("seed", "bound", "known_bound"), int),
+    **dict.fromkeys(("n", "objective", "best_known"), int | None),
+    **dict.fromkeys(("seconds", "seconds_to_proof"), int | float | None),
+}
+"""Types of fields; a file may hold anything."""
 
 
 def _run_key(form: str, order: str, algorithm: str, seed: int, job: Job) -> Key:
     return (form, order, algorithm, seed, *job.parameters.values())
-
-
-def read_rows(path: str | Path) -> list[Row]:
-    """Return the rows of a file; a last line that is torn is left out.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or a line is no row; names the line.
-    """
-    *lines, _ = read_bytes(path).split(b"\n")  # what follows the last newline is torn
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(Row.from_data(json.loads(line)))
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            raise InputError(f"{path}: line {number} is no row of a benchmark") from None
-    return rows
-
-
-class RowFile:
-    """A file of rows that one benchmark at a time appends to.
-
-    Every row is one write of a whole line. A last line that was torn is removed.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be opened, holds something else, or another benchmark writes to it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from None
-        try:
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{path}: another benchmark writes to it") from None
-            self.rows = read_rows(path)
-            self._cut_torn_line()
-        except BaseException:
-            os.close(self._handle)
-            raise
-
-    def _cut_torn_line(self) -> None:
-        content = read_bytes(self.path)
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(self._handle, whole)
-
-    def done(self) -> set[Key]:
-        """Return the keys of the runs that need not be run again."""
-        return {row.key for row in self.rows}
-
-    def append(self, row: Row) -> None:
-        """Add a row; nothing of it stays in the file where it does not fit on the disk."""
-        line = json.dumps(asdict(row)).encode() + b"\n"
-        before = os.fstat(self._handle).st_size
-        try:
-            written = os.write(self._handle, line)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot write: {error.strerror or error}") from None
-        if written < len(line):
-            os.ftruncate(self._handle, before)
-            raise InputError(f"{self.path}: cannot write: no space left")
-        self.rows.append(row)
-
-    def close(self) -> None:
-        """Close the file, and let other benchmarks write to it."""
-        os.close(self._handle)
 
 
 def unfinished(jobs: Iterable[Job], done: set[Key]) -> list[Job]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from memonger.bench.instances import Instance
-from memonger.bench.isolation import run_isolated, stop_servers
+from memonger.bench.isolation import BrokenServerError, run_isolated, stop_servers
 from memonger.bench.rows import Job, Outcome, Row
 from memonger.bench.trial import REGISTRIES
 from memonger.errors import InputError, MissingExtraError
@@ -135,6 +135,8 @@ def _row_of(job: Job, future: Future[Row]) -> Row:
         return future.result()
     except CancelledError:
         raise InputError("the cluster has gone; what is finished is kept") from None
+    except BrokenServerError as error:
+        raise InputError(str(error)) from None
     except ImportError as error:
         raise InputError(f"a worker of the cluster cannot import memonger: {error}") from None
     except Exception as error:

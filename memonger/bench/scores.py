@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from memonger.bench.rows import Outcome, Row
+from memonger.bench.rows import Key, Outcome, Row
 from memonger.bench.statistics import (
     Comparison,
     compare,
@@ -16,7 +17,10 @@ from memonger.bench.statistics import (
     primal_integral,
     shifted_geometric_mean,
 )
+from memonger.errors import InputError
 
+PARAMETERS = ("time_limit", "memory_limit", "threads", "tuned")
+"""In which runs of an algorithm may differ."""
 TIME_SHIFT = 1.0
 """Seconds, of the shifted geometric mean."""
 GAP_SHIFT = 1.0
@@ -132,16 +136,53 @@ class Score:
 
 
 def cases_of(rows: Sequence[Row]) -> dict[tuple[str, str], list[Case]]:
-    """Return the cases by (form, order), sorted by name; of rows of one key the last counts."""
+    """Return the cases by (form, order), sorted by name; of rows of one key the last counts.
+
+    Where runs of an algorithm differ in more than the seed, each kind is an algorithm of its own.
+
+    Raises
+    ------
+    InputError
+        If a bound lies above the cost of a plan: then the rows are not of one problem.
+    """
+    last = list({row.key: row for row in rows}.values())
+    labels = _labels(last)
     runs: dict[tuple[str, ...], dict[str, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
-    for row in {row.key: row for row in rows}.values():
-        runs[row.form, row.order, row.instance, row.digest][row.algorithm][row.seed] = row
+    for row in last:
+        problem = (row.form, row.order, row.instance, row.digest, row.planned)
+        runs[problem][labels[row.key]][row.seed] = row
     found: dict[tuple[str, str], list[Case]] = defaultdict(list)
-    for (form, order, instance, _), by_algorithm in sorted(runs.items()):
+    for (form, order, instance, *_), by_algorithm in sorted(runs.items()):
         every = [row for by_seed in by_algorithm.values() for row in by_seed.values()]
         size = max((row.n or 0 for row in every), default=0)
-        found[form, order].append(Case(instance, every[0].family, size, dict(by_algorithm)))
+        case = Case(instance, every[0].family, size, dict(by_algorithm))
+        if case.bound > case.best:
+            raise InputError(
+                f"{instance}, form {form}: rows contradict each other, the bound {case.bound:,} "
+                f"lies above the cost {case.best:,.0f}"
+            )
+        found[form, order].append(case)
     return dict(found)
+
+
+def _labels(rows: Sequence[Row]) -> dict[Key, str]:
+    """Return what the algorithm of each row is called: with the parameters in which rows differ."""
+    values: dict[str, set[object]] = defaultdict(set)
+    for row in rows:
+        for name in PARAMETERS:
+            values[name].add(row.parameters.get(name))
+    varied = [name for name in PARAMETERS if len(values[name]) > 1]
+
+    def label(row: Row) -> str:
+        given = ((name, row.parameters.get(name)) for name in varied)
+        parts = [
+            f"tuned {zlib.crc32(str(value).encode()):08x}" if name == "tuned" else f"{name} {value}"
+            for name, value in given
+            if value is not None
+        ]
+        return f"{row.algorithm} ({', '.join(parts)})" if parts else row.algorithm
+
+    return {row.key: label(row) for row in rows}
 
 
 def solvable(cases: Sequence[Case]) -> list[Case]:

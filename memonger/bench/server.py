@@ -134,8 +134,7 @@ def _limit_memory(limit: int | None) -> None:
     if limit is not None and sys.platform != "darwin":
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         addresses = _pages(os.getpid(), 0) + limit + ADDRESS_SLACK
-        if hard != resource.RLIM_INFINITY:
-            addresses = min(addresses, hard)
+        addresses = min(addresses, sys.maxsize if hard == resource.RLIM_INFINITY else hard)
         resource.setrlimit(resource.RLIMIT_AS, (addresses, hard))
 
 

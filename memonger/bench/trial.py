@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -9,6 +10,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,8 @@ class History:
             last = self.points[-1] if self.points else (0.0, None, 0)
             objective, bound = last[1], max(last[2], state.bound)
             if state.objective is not None:
-                objective = min(state.objective, objective or state.objective)
+                known = state.objective if objective is None else objective
+                objective = min(known, state.objective)
             if (objective, bound) != last[1:]:
                 seconds = round(time.monotonic() - self.started, 4)
                 self.points.append((seconds, objective, bound))
@@ -71,7 +74,7 @@ def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
         Called when the instance is read and the clock starts.
     """
     try:
-        work, written, size = _prepared(job)
+        work, written, size, planned = _prepared(job)
     except InputError as error:
         return row_of(job, Outcome.SKIPPED, str(error))
     loaded()
@@ -87,13 +90,17 @@ def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
     seconds = time.monotonic() - history.started
     if job.known is not None and job.order in ("", "program") and result.plan is not None:
         offer(Path(job.known), job.instance.name, job.instance.digest, written(result))
-    return _finished(job, size, result, history, seconds)
+    return replace(_finished(job, size, result, history, seconds), planned=planned)
 
 
 def _prepared(
     job: Job,
-) -> tuple[Callable[[Report], Result[Any]], Callable[[Result[Any]], dict[str, Any]], int]:
-    """Read the instance; return what runs the algorithm, what writes the plan, and the size."""
+) -> tuple[Callable[[Report], Result[Any]], Callable[[Result[Any]], dict[str, Any]], int, str]:
+    """Read the instance.
+
+    Return what runs the algorithm, what writes the plan, the size, and the digest of an order that
+    is not that of the program.
+    """
     limit, seed = job.time_limit, job.seed
     parameters = parameters_from_json(json.loads(job.tuned)) if job.tuned else DEFAULTS
     if job.form == "order":
@@ -102,7 +109,8 @@ def _prepared(
         def schedule(report: Report) -> Result[Any]:
             return solve_order(operators, job.algorithm, time_limit=limit, seed=seed, report=report)
 
-        return schedule, lambda result: order_to_json(operators, result), len(operators)
+        return schedule, lambda result: order_to_json(operators, result), len(operators), ""
+    planned = ""
     if job.order == "program":
         problem = read_buffers(job.instance, job.form)
     else:
@@ -110,6 +118,7 @@ def _prepared(
         ordered = solve_order(operators, job.order, time_limit=limit, seed=seed).plan
         assert ordered is not None
         problem = operators.in_order(ordered.order)
+        planned = hashlib.sha256(json.dumps(ordered.order).encode()).hexdigest()[:16]
 
     def plan(report: Report) -> Result[Any]:
         return solve(
@@ -123,7 +132,7 @@ def _prepared(
             parameters=parameters,
         )
 
-    return plan, lambda result: plan_to_json(problem, result), len(problem)
+    return plan, lambda result: plan_to_json(problem, result), len(problem), planned
 
 
 def _finished(

@@ -81,6 +81,7 @@ def summary(found: Autopsy) -> dict[str, Any]:
         "form": found.form,
         "found": found.miss is not None,
         "smallest": found.smallest,
+        "minimal": found.smallest or found.minimal,
         f"complete_to_{found.subject.noun}": found.complete,
         "tried": found.tried,
         "claim": found.claim,

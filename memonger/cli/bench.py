@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from memonger.cli import options
-from memonger.cli.console import err, out, print_json, printable, table
+from memonger.cli.console import err, note, out, print_json, printable, table
 from memonger.cli.start import INTERRUPTED
 from memonger.errors import InputError
 from memonger.net.io import parse_json, read_bytes
 
 if TYPE_CHECKING:  # they take seconds to import
-    from memonger.bench.rows import Job, RowFile
+    from memonger.bench.row_file import RowFile
+    from memonger.bench.rows import Job
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
@@ -37,11 +39,17 @@ def size(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"{text!r} is no size; examples: 2GB, 512MiB, 1000000")
     base = 1024 if match[3] else 1000
-    return int(float(match[1]) * base ** " kmgt".index(match[2].lower() or " "))
+    found = int(Fraction(match[1]) * base ** " kmgt".index(match[2].lower() or " "))
+    if found >= 1 << 62:
+        raise typer.BadParameter("the limit of sizes is 2^62 bytes")
+    return found
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, option: str) -> list[str]:
+    names = dict.fromkeys(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise InputError(f"{option}: no name is given")
+    return list(names)
 
 
 def bench(
@@ -118,7 +126,8 @@ def bench(
       memonger bench 'graphs/*.json.gz' --forms order --workers 4 --output runs.jsonl
     """
     from memonger.bench.instances import resolve
-    from memonger.bench.rows import RowFile, unfinished
+    from memonger.bench.row_file import RowFile
+    from memonger.bench.rows import unfinished
     from memonger.bench.runner import jobs_of
     from memonger.instances.catalog import data_path
 
@@ -131,11 +140,11 @@ def bench(
     if best_known is not None:
         options.check_directory(best_known)
     known = str(best_known or data_path()) if update_best_known else None
-    asked = jobs_of(
+    every = jobs_of(
         resolve(sets),
-        _names(forms),
-        _names(algorithms),
-        orders=_names(orders),
+        _names(forms, "--forms"),
+        _names(algorithms, "--algorithms"),
+        orders=_names(orders, "--orders"),
         seeds=seeds,
         time_limit=10.0 if time_limit is None else time_limit,
         memory_limit=memory_limit,
@@ -143,9 +152,15 @@ def bench(
         known=known,
         tuned="" if parameters is None else json.dumps(parse_json(read_bytes(parameters), "")),
     )
+    asked = unfinished(every, set())
     file = RowFile(output)
     try:
         jobs = unfinished(asked, file.done())
+        if update_best_known and len(jobs) < len(asked):
+            note(
+                "runs that are in the file already are not run again: they improve nothing",
+                quiet=quiet,
+            )
         before = len(file.rows)
         interrupted = _run(jobs, file, workers, cluster, quiet=quiet)
         data = {

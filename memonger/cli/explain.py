@@ -40,6 +40,7 @@ def explain(
     workers: options.Workers = None,
     seed: options.Seed = 0,
     json_output: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Say where the bytes go, and whether a budget can be met.
 
@@ -70,7 +71,7 @@ def explain(
     )
     if json_output:
         print_json(_json(file, found))
-    else:
+    elif not quiet:
         _print(file, found)
     if found.budget is None:
         return 0

@@ -35,7 +35,7 @@ def report(
       memonger report monday.jsonl tuesday.jsonl --output report
     """
     from memonger.bench.report import write_report
-    from memonger.bench.rows import read_rows
+    from memonger.bench.row_file import read_rows
 
     options.check_directory(output)
     rows = [row for path in runs for row in read_rows(path)]

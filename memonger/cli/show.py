@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memonger.cli import options
-from memonger.cli.console import note
+from memonger.cli.console import note, print_json
 from memonger.errors import InputError
 from memonger.instances.loading import load_form, load_order_plan, load_plan
 from memonger.instances.order_json import FORM as ORDER_FORM
@@ -23,6 +23,7 @@ def show(
             "--output", "-o", metavar="FILE", help="A .png, .svg or .html; beside the plan."
         ),
     ] = None,
+    json_output: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Draw plans over time, as a picture or as a page.
@@ -42,17 +43,22 @@ def show(
 
       memonger show sharing.json arena.json --output plans.html
     """
+    if not all(Path(plan).name for plan in plans):
+        raise InputError("a plan is a file")
     target = output or Path(plans[0]).with_suffix(".png")
     if target.suffix not in (".png", ".svg", ".html"):
         raise InputError(f"{target}: a picture is a .png or a .svg, a page an .html")
     if len(plans) > 1 and target.suffix != ".html":
         raise InputError(f"{target}: several plans are shown in an .html")
     options.check_target(target)
+    options.check_stdout(target, json_output=json_output, quiet=True)
     for plan in plans:
         options.check_new(plan, target)
     content = _page(plans) if target.suffix == ".html" else _picture(plans[0], target.suffix[1:])
     write_atomically(target, content)
-    note(f"wrote {target}", quiet=quiet)
+    if json_output:
+        print_json({"output": str(target), "plans": plans, "bytes": len(content)})
+    note(f"wrote {target}", quiet=quiet or json_output)
     return 0
 
 

@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from memonger.bench.instances import resolve
-from memonger.bench.rows import RowFile, read_rows, unfinished
+from memonger.bench.row_file import RowFile, read_rows
+from memonger.bench.rows import unfinished
 from memonger.bench.runner import cluster_executor, jobs_of, run_jobs
 from memonger.errors import InputError
 

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from memonger.bench.instances import Instance
-from memonger.bench.rows import Job, Outcome, Row, RowFile, read_rows, unfinished
+from memonger.bench.row_file import RowFile, read_rows
+from memonger.bench.rows import Job, Outcome, Row, unfinished
 from memonger.errors import InputError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memonger.bench.rows import read_rows
+from memonger.bench.row_file import read_rows
 from memonger.cli.bench import size
 from memonger.instances.arena_families import churn
 from memonger.instances.problem_json import problem_to_json
