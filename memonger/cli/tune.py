@@ -75,6 +75,8 @@ def tune(
     if target not in work.TARGETS:
         raise InputError(f"no target {target!r}; there are: {', '.join(work.TARGETS)}")
     options.check_directory(output)
+    if storage is None and set(str(output.resolve())) & set("?#%"):
+        raise InputError(f"{output}: no name for the folder of a study; or give --storage")
     limit = 3.0 if time_limit is None else time_limit
     one, other = work.split(resolve(sets), training, seed)
     plan = work.Plan(target, one, other, trials, limit, seed, workers, cluster)

@@ -211,29 +211,28 @@ def tune(
         }
         rows = run_all(plan.jobs(Parameters(values)), place)
         if "references" not in study.user_attrs:
+            if all(row.objective is None for row in rows):
+                raise InputError(f"no run has a plan; {rows[0].instance}: {rows[0].reason}")
             study.set_user_attr("references", references_of(rows))
         return mean_cost(rows, study.user_attrs["references"], plan.time_limit)
 
-    finished = sum(trial.state.is_finished() for trial in study.trials)
-    if not study.trials:
-        study.enqueue_trial(
-            {f"{s.target}.{p.name}": p.default for s in plan.spaces for p in s.parameters.values()}
-        )
-    while finished < plan.trials:
+    every = [(s.target, p) for s in plan.spaces for p in s.parameters.values()]
+    defaults = {f"{target}.{p.name}": p.default for target, p in every}
+    complete = [trial.params for trial in study.trials if trial.state.name == "COMPLETE"]
+    if defaults not in complete:
+        study.enqueue_trial(defaults, skip_if_exists=False)
+    for count in range(len(complete) + 1, plan.trials + 1):
         study.optimize(objective, n_trials=1)
-        finished += 1
-        report(finished, study.best_value)
+        report(count, study.best_value)
     best = dict(study.best_params)
-    same = all(best[f"{s.target}.{p.name}"] == p.default for s in plan.spaces
-               for p in s.parameters.values())  # fmt: skip
-    return DEFAULTS if same else Parameters(best)
+    return DEFAULTS if best == defaults else Parameters(best)
 
 
 def _same(study: optuna.Study, name: str, plan: Plan) -> None:
     """Refuse to go on with a study whose trials cannot be compared with those to come."""
     about = {
         "target": plan.target,
-        "training": [instance.name for instance in plan.training],
+        "training": [[instance.name, instance.digest] for instance in plan.training],
         "time_limit": plan.time_limit,
     }
     if "about" not in study.user_attrs and not study.trials:
@@ -252,14 +251,17 @@ def _study(storage: str, name: str, plan: Plan) -> optuna.Study:
         import optuna
     except ImportError:
         raise MissingExtraError("optuna", "tune") from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # Ctrl-C is no error to be shown
     try:
-        return optuna.create_study(
+        study = optuna.create_study(
             storage=storage,
             study_name=name,
-            sampler=optuna.samplers.TPESampler(seed=plan.seed),
             direction="minimize",
             load_if_exists=True,
         )
+        # A study that is gone on with must not draw again what it has drawn already.
+        drawn = len(study.get_trials(deepcopy=False))
     except Exception as error:  # whatever its database says
         raise InputError(f"{storage}: {' '.join(str(error).split())[:200]}") from None
+    study.sampler = optuna.samplers.TPESampler(seed=(plan.seed * 1_000_003 + drawn) % 2**32)
+    return study
