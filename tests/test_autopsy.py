@@ -1,5 +1,7 @@
+import contextlib
 import itertools
 import json
+import signal
 
 import pytest
 
@@ -137,6 +139,45 @@ def test_problems_that_are_drawn_are_made_smaller(monkeypatch):
     steps = small_buffers.smaller_problems(found.miss.problem)
     assert all(searching("by-size", seed=3).missed(step) is None for step in steps)
     assert rows(autopsy("by-size", seed=3).miss.problem) == rows(found.miss.problem)
+
+
+def test_what_was_cut_short_is_not_called_minimal(monkeypatch):
+    monkeypatch.setattr(search, "MAX_COUNT", 1)
+    whole = autopsy("by-size", seed=3)
+    assert whole.minimal
+    shrinking = search.Search.smaller
+
+    def hurried(self, miss):
+        self.deadline.stop()
+        return shrinking(self, miss)
+
+    monkeypatch.setattr(search.Search, "smaller", hurried)
+    found = autopsy("by-size", seed=3)
+    assert (found.minimal, found.interrupted) == (False, True)
+    assert "not made as small as it could be" in found.claim
+
+
+def test_nothing_tried():
+    assert autopsy("by-size", time_limit=0).claim == "nothing was tried in the time"
+
+
+def test_ctrl_c_that_an_algorithm_keeps_to_itself(registered):
+    """It ends the search all the same."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def algorithm(problem, run):
+        if len(problem) == 3:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        return SHARING.get("optimal").run(problem, run)
+
+    registered(algorithm)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        found = autopsy("mine")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (found.interrupted, found.miss, found.complete) == (True, None, 2)
 
 
 def test_all_rows_are_all():

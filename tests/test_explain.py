@@ -60,6 +60,25 @@ def test_a_budget_of_an_order_that_is_given():
     assert explain(problem, budget=19, workers=1).budget.fits is True
 
 
+PAIR = Problem((Buffer("a", 8, 0, 2), Buffer("b", 8, 1, 3)), "pair", in_place=((0, 1),))
+
+
+@pytest.mark.parametrize(
+    ("budget", "limit", "answers"),
+    [(8, None, {True}), (8, 0, {True, None}), (7, None, {False}), (7, 0, {False, None})],
+)
+def test_a_budget_with_pairs_in_place(budget, limit, answers):
+    """Shared buffers may do with less than what is live at once."""
+    assert explain(PAIR, budget=budget, time_limit=limit).budget.fits in answers
+
+
+def test_a_budget_of_several_devices():
+    devices = [Buffer("a", 10, 0, 1, device="x"), Buffer("b", 10, 2, 3, device="y")]
+    found = explain(Problem(tuple(devices)), budget=15).budget
+    assert (found.fits, found.blobs) == (False, ())
+    assert found.reason.startswith("20 bytes are the peaks of all devices together")
+
+
 def test_no_time_proves_nothing():
     draw = random.Random(3)
     starts = [draw.randrange(20) for _ in range(40)]

@@ -1,6 +1,7 @@
 import csv
 import math
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -71,6 +72,34 @@ def test_what_was_known_before_counts():
     ]
     assert (case.best, case.bound, case.proven) == (100, 100, True)
     assert case.gap("poor") == pytest.approx(10)
+
+
+def test_rows_that_contradict_each_other():
+    rows = [row("x/0", "poor", 100), row("x/0", "exact", 120, bound=120)]
+    with pytest.raises(InputError, match="the bound 120 lies above the cost 100"):
+        cases_of(rows)
+
+
+def test_orders_that_differ_are_other_problems():
+    """A bound in one order says nothing of plans in another."""
+    rows = [
+        row("x/0", "poor", 100, planned="one"),
+        row("x/0", "exact", 120, bound=120, planned="another"),
+    ]
+    cases = cases_of(rows)["arena", "program"]
+    assert sorted((case.best, case.bound) for case in cases) == [(100, 0), (120, 120)]
+
+
+def test_runs_with_other_parameters_are_told_apart(tmp_path):
+    rows = [row("x/0", "a", 100), row("x/0", "a", 90)]
+    rows[1] = replace(rows[1], parameters={**LIMIT, "tuned": "{}", "threads": 2})
+    (case,) = cases_of(rows)["arena", "program"]
+    assert {name: case.cost(name) for name in case.runs} == {
+        "a (threads 1)": 100,
+        "a (threads 2, tuned a3a6bf43)": 90,
+    }
+    write_report(rows, tmp_path)
+    assert "| a (threads 2, tuned a3a6bf43) |" in (tmp_path / "report.md").read_text()
 
 
 def test_scores(cases):

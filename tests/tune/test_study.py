@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("optuna")
-
+import memonger.tune.study as work
 from memonger.bench.instances import Instance, resolve
 from memonger.bench.rows import Job, Row
+from memonger.bench.statistics import compare
 from memonger.cli.main import run
 from memonger.errors import InputError
 from memonger.parameters import (
@@ -16,7 +16,11 @@ from memonger.parameters import (
     parameters_to_json,
 )
 from memonger.solver.solve import solve
+from memonger.tune import comparison
+from memonger.tune.comparison import Gain, report_of
 from memonger.tune.study import Plan, cost_of, mean_cost, place_of, references_of, run_all, split
+
+optuna = pytest.importorskip("optuna")
 
 SMALL = [f"{family}-{n}" for family in ("churn", "pinwheel", "random") for n in (12, 14, 16, 18)]
 
@@ -71,7 +75,6 @@ def test_jobs_of_a_plan():
 
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     """Trials are kept, a study is gone on with, and its parameters are used."""
-    import optuna
 
     monkeypatch.chdir(tmp_path)
     ask = ["tune", *SMALL[:8], "--time-limit", "300ms", "--seeds", "1", "-o", "tuned", "--json"]
@@ -136,6 +139,73 @@ def test_all_trials_are_measured_from_the_same_bounds():
     }
     late = replace(row, history=((0.0, 2 * row.bound, 0),), seconds_to_proof=None)
     assert mean_cost([late], {"arena churn/churn-12": row.bound}, 1.0) == pytest.approx(1.5)
+
+
+def test_an_interrupted_trial_is_tried_again(tmp_path, monkeypatch):
+    """The defaults among them, and nothing is drawn a second time."""
+    calls = []
+    values = (KeyboardInterrupt, 0.5, KeyboardInterrupt, 0.4, 0.6)
+
+    def cost(rows, references, limit):
+        calls.append(values[len(calls)])
+        if calls[-1] is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    monkeypatch.setattr(work, "mean_cost", cost)
+    monkeypatch.setattr(work, "run_all", lambda jobs, place: [done])
+    instance = resolve(["churn-12"])[0]
+    done = Row.of(Job(instance, "arena", "optimal"), "optimal", objective=10, bound=10)
+    plan = Plan("kernel", [instance], [instance], 3, 1.0)
+    url = f"sqlite:///{tmp_path}/study.db"
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            work.tune(plan, None, url, "s")
+    work.tune(plan, None, url, "s")
+    trials = optuna.load_study(study_name="s", storage=url).trials
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    assert [trial.value for trial in complete] == [0.5, 0.4, 0.6]
+    assert complete[0].params["kernel.dives"] == 6
+    drawn = [tuple(trial.params.values()) for trial in trials if trial not in trials[:2]]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_the_verdict_is_that_of_the_test():
+    instance = resolve(["churn-12"])[0]
+    plan = Plan("kernel", [instance], [instance], 3, 1.0)
+    tuned = Parameters({"kernel.dives": 9})
+    for differences, verdict in (
+        ([-0.1 - k / 100 for k in range(20)], "others: cheaper."),
+        ([-0.1 - k / 100 for k in range(20)] + [50.0], "cheaper on most instances, though not"),
+        ([0.1, -0.1], "may be noise"),
+    ):
+        mean = sum(differences) / len(differences)
+        gain = Gain("all", 1.0, 1.0 + mean, compare(differences))
+        assert verdict in report_of(plan, tuned, [gain])
+
+
+def test_seeds_are_no_evidence_of_their_own(monkeypatch):
+    instances = resolve(["churn-12", "churn-14"])
+    plan = Plan("kernel", instances, instances, 1, 1.0)
+    jobs_run = []
+
+    def rows_of(jobs, place):
+        jobs_run.extend(jobs)
+        return [
+            Row.of(
+                job, "optimal", objective=10, bound=10, seconds_to_proof=0.5 if job.tuned else 1.0
+            )
+            for job in jobs
+        ]
+
+    monkeypatch.setattr(comparison, "run_all", rows_of)
+    found = comparison.gains(plan, None, Parameters({"kernel.dives": 9}), seeds=3)
+    assert len(jobs_run) == 12
+    assert [(gain.family, gain.test.pairs, gain.test.better) for gain in found] == [
+        ("all", 2, 2),
+        ("churn", 2, 2),
+    ]
+    assert found[0].after - found[0].before == pytest.approx(-0.5)
 
 
 def test_a_study_of_other_instances_is_refused(tmp_path, monkeypatch, capsys):
