@@ -88,9 +88,13 @@ def run_trial(job: Job, loaded: Callable[[], None]) -> Row:
     except MemoryError:
         return row_of(job, Outcome.OUT_OF_MEMORY, "an allocation failed", n=size)
     seconds = time.monotonic() - history.started
+    row = replace(_finished(job, size, result, history, seconds), planned=planned)
     if job.known is not None and job.order in ("", "program") and result.plan is not None:
-        offer(Path(job.known), job.instance.name, job.instance.digest, written(result))
-    return replace(_finished(job, size, result, history, seconds), planned=planned)
+        try:
+            offer(Path(job.known), job.instance.name, job.instance.digest, written(result))
+        except InputError as error:  # the run itself is as good as any
+            row = replace(row, reason=f"the plan was not kept: {error}")
+    return row
 
 
 def _prepared(
