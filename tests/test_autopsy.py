@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from memonger.autopsy import autopsy, picture, search, small_buffers, small_graphs
+from memonger.autopsy import autopsy, picture, pictures, search, small_buffers, small_graphs
 from memonger.autopsy.subject import subject
 from memonger.cli.main import run
 from memonger.errors import InputError, MemongerError, PlanError
@@ -155,6 +155,14 @@ def test_what_was_cut_short_is_not_called_minimal(monkeypatch):
     found = autopsy("by-size", seed=3)
     assert (found.minimal, found.interrupted) == (False, True)
     assert "not made as small as it could be" in found.claim
+
+
+def test_what_is_too_large_to_be_drawn_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(pictures, "MAX_ROWS", 2)
+    assert run(["autopsy", "by-size"]) == 0
+    out = capsys.readouterr().out
+    assert "(the plan is too large for a picture of characters)" in out
+    assert "no problem of fewer buffers" in " ".join(out.split())
 
 
 def test_nothing_tried():

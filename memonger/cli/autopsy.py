@@ -11,6 +11,7 @@ import typer
 from memonger.cli import options
 from memonger.cli.console import err, note, out, print_json
 from memonger.cli.start import INTERRUPTED
+from memonger.errors import MemongerError
 from memonger.net.io import write_atomically
 from memonger.order_problem import OrderProblem
 from memonger.problem import Problem
@@ -168,5 +169,9 @@ def _print(found: Autopsy) -> None:
     for line in described(miss.problem):
         out.print(f"  {line}", markup=False)
     for title, plan in ((found.algorithm, miss.plan), ("optimal", best)):
-        out.print(f"\n{title}:\n{picture(miss.problem, plan)}", markup=False)
+        try:
+            drawn = picture(miss.problem, plan)
+        except MemongerError as error:
+            drawn = f"({error})"
+        out.print(f"\n{title}:\n{drawn}", markup=False)
     out.print(f"\n{found.claim}; {found.tried:,} problems tried")

@@ -90,9 +90,10 @@ def tune(
     try:
         with work.place_of(plan) as place:
             parameters = work.tune(plan, place, url, study or f"{target}-{seed}", show)
-            found = comparison.gains(plan, place, parameters, seeds)
+            rows = comparison.compared_runs(plan, place, parameters, seeds)
     except KeyboardInterrupt:
         return INTERRUPTED
+    found = comparison.gains(plan, rows, seeds)
     record = comparison.write_results(output, plan, parameters, found)
     if json_output:
         print_json({"output": str(output), "values": dict(parameters.values), **record})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from memonger.bench.rows import Row
 from memonger.bench.statistics import LEVEL, Comparison, compare, holm
 from memonger.net.io import write_atomically
 from memonger.parameters import DEFAULTS, Parameters, parameters_to_json
@@ -38,15 +39,21 @@ class Gain:
     test: Comparison
 
 
-def gains(plan: Plan, place: Place, parameters: Parameters, seeds: int) -> list[Gain]:
-    """Compare parameters with the defaults on the held-out split, by family, ``all`` first.
+def compared_runs(plan: Plan, place: Place, parameters: Parameters, seeds: int) -> list[Row]:
+    """Run the held-out split with the defaults and with parameters; return the rows.
 
-    The two are run in turns, so that a machine that slows down slows both. Seeds of one instance
-    are no evidence of their own: their mean counts. p values of families are Holm's.
+    The two are run in turns, so that a machine that slows down slows both.
     """
     before, after = (plan.jobs(p, held_out=True, seeds=seeds) for p in (DEFAULTS, parameters))
-    turns = [job for pair in zip(before, after, strict=True) for job in pair]
-    rows = run_all(turns, place)
+    return run_all([job for pair in zip(before, after, strict=True) for job in pair], place)
+
+
+def gains(plan: Plan, rows: Sequence[Row], seeds: int) -> list[Gain]:
+    """Return what the parameters gain in `compared_runs`, by family, ``all`` first.
+
+    Seeds of one instance are no evidence of their own: their mean counts. p values of families are
+    Holm's.
+    """
     known = references_of(rows)
     costs = [cost_of(row, known[f"{row.form} {row.instance}"], plan.time_limit) for row in rows]
     means: dict[tuple[str, ...], Pair] = {}

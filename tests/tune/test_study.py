@@ -199,7 +199,8 @@ def test_seeds_are_no_evidence_of_their_own(monkeypatch):
         ]
 
     monkeypatch.setattr(comparison, "run_all", rows_of)
-    found = comparison.gains(plan, None, Parameters({"kernel.dives": 9}), seeds=3)
+    rows = comparison.compared_runs(plan, None, Parameters({"kernel.dives": 9}), seeds=3)
+    found = comparison.gains(plan, rows, seeds=3)
     assert len(jobs_run) == 12
     assert [(gain.family, gain.test.pairs, gain.test.better) for gain in found] == [
         ("all", 2, 2),
