@@ -146,8 +146,8 @@ def optimize(
             report=report,
         )
 
-    original = analysed(net)
-    candidates, choice = [(tuple(range(len(original.net.op))), original)], None
+    original, choice = analysed(net), None
+    candidates = [(tuple(range(len(original.net.op))), original)]
     if order != "program":
         choice, other = _in_best_order(original, analysed, order, deadline, seed)
         candidates = _worth_trying(candidates[0], (choice.order, other), order)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from memonger.autopsy import Autopsy, autopsy, picture
 from memonger.bench.trial import REGISTRIES
-from memonger.cli.autopsy import described
+from memonger.cli.autopsy import bytes_of, described
 from memonger.net.io import write_atomically
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "gallery.md"
@@ -50,7 +50,7 @@ def section(found: Autopsy) -> str:
         lines += [INTRODUCTION[found.algorithm], ""]
     how = "smallest" if found.smallest else "made smaller until no step was left"
     lines += [
-        f"{miss.cost} bytes where {miss.best.objective} are enough, "
+        f"{bytes_of(miss.cost)} where {miss.best.objective} would do, "
         f"{len(miss.problem)} {found.subject.noun} ({how}; {found.tried:,} problems): {rows}",
         "",
         "```",

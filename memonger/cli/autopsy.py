@@ -145,12 +145,17 @@ def _write(folder: Path, found: Autopsy, *, quiet: bool) -> None:
 def described(problem: Problem | OrderProblem) -> list[str]:
     """Return the buffers of a problem, or its operators and what they allocate, a line each."""
     if isinstance(problem, Problem):
-        return [f"{b.name}: {b.size} bytes, [{b.start}, {b.end})" for b in problem.buffers]
+        return [f"{b.name}: {bytes_of(b.size)}, [{b.start}, {b.end})" for b in problem.buffers]
     lines = []
     for held in problem.allocations:
         readers = ", ".join(problem.operators[reader] for reader in held.readers)
-        lines.append(f"{held.name}: {held.size} bytes, read by {readers or 'nobody'}")
+        lines.append(f"{held.name}: {bytes_of(held.size)}, read by {readers or 'nobody'}")
     return lines
+
+
+def bytes_of(size: int) -> str:
+    """Return so many bytes in words."""
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def _print(found: Autopsy) -> None:
@@ -162,7 +167,7 @@ def _print(found: Autopsy) -> None:
     miss, proof, best = found.miss, found.miss.best.proof, found.miss.best.plan
     assert best is not None
     out.print(
-        f"{found.algorithm} needs {miss.cost} bytes where {miss.best.objective} are enough "
+        f"{found.algorithm} needs {bytes_of(miss.cost)} where {miss.best.objective} would do "
         f"(proven by {proof.value if proof else 'nothing'}); "
         f"{len(miss.problem)} {found.subject.noun}:"
     )

@@ -129,17 +129,10 @@ def bench(
     from memonger.bench.row_file import RowFile
     from memonger.bench.rows import unfinished
     from memonger.bench.runner import jobs_of
-    from memonger.instances.catalog import data_path
 
     options.check_target(output)
-    if cluster is not None and update_best_known:
-        raise InputError("--update-best-known writes to this machine; --cluster runs elsewhere")
-    if best_known is not None and not update_best_known:
-        raise InputError("--best-known goes with --update-best-known")
+    known = _known(best_known, update=update_best_known, here=cluster is None)
     options.read_parameters(parameters)  # refuses what is none
-    if best_known is not None:
-        options.check_directory(best_known)
-    known = str(best_known or data_path()) if update_best_known else None
     every = jobs_of(
         resolve(sets),
         _names(forms, "--forms"),
@@ -156,11 +149,8 @@ def bench(
     file = RowFile(output)
     try:
         jobs = unfinished(asked, file.done())
-        if update_best_known and len(jobs) < len(asked):
-            note(
-                "runs that are in the file already are not run again: they improve nothing",
-                quiet=quiet,
-            )
+        if known is not None and len(jobs) < len(asked):
+            note("runs that the file has are not run again: they improve nothing", quiet=quiet)
         before = len(file.rows)
         interrupted = _run(jobs, file, workers, cluster, quiet=quiet)
         data = {
@@ -178,6 +168,19 @@ def bench(
     elif not quiet:
         _print(data)
     return INTERRUPTED if interrupted else 0
+
+
+def _known(folder: Path | None, *, update: bool, here: bool) -> str | None:
+    """Return where best known values are kept; ``None`` if they are not to be improved."""
+    from memonger.instances.catalog import data_path
+
+    if update and not here:
+        raise InputError("--update-best-known writes to this machine; --cluster runs elsewhere")
+    if folder is not None:
+        if not update:
+            raise InputError("--best-known goes with --update-best-known")
+        options.check_directory(folder)
+    return str(folder or data_path()) if update else None
 
 
 def _run(jobs: list[Job], file: RowFile, workers: int, cluster: str | None, *, quiet: bool) -> bool:
