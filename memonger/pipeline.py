@@ -151,8 +151,7 @@ def optimize(
     if order != "program":
         choice, other = _in_best_order(original, analysed, order, deadline, seed)
         candidates = _worth_trying(candidates[0], (choice.order, other), order)
-    problems = [analysis.problem for _, analysis in candidates]
-    best, result = cheapest_plan(problems, "sharing", deadline, planned)
+    best, result = cheapest_plan([a.problem for _, a in candidates], "sharing", deadline, planned)
     order_of, analysis = candidates[best]
     rewritten = _rewritten(original, analysis, result, None if choice is None else order_of)
     return Optimized(
