@@ -48,7 +48,9 @@ def section(found: Autopsy) -> str:
     lines = [f"### {found.algorithm}", ""]
     if found.algorithm in INTRODUCTION:
         lines += [INTRODUCTION[found.algorithm], ""]
-    how = "smallest" if found.smallest else "made smaller until no step was left"
+    how = "made smaller as long as the time lasted"
+    if found.smallest or found.minimal:
+        how = "smallest" if found.smallest else "made smaller until no step was left"
     lines += [
         f"{bytes_of(miss.cost)} where {miss.best.objective} would do, "
         f"{len(miss.problem)} {found.subject.noun} ({how}; {found.tried:,} problems): {rows}",
