@@ -31,7 +31,8 @@ All problems are gone through, fewest buffers first, then smallest sizes, then f
 of up to four buffers, of sizes up to three bytes, whose live ranges begin and end at as many times
 as there are buffers; in each the buffers are in the order of their live ranges. Of the form order:
 those of up to four operators that allocate up to three bytes each. "Smallest" means: of these.
-Larger counterexamples were drawn and made smaller until no step made them smaller, or the time was up.
+Larger counterexamples were drawn and made smaller until no step made them smaller, or the time was
+up.
 
 """
 INTRODUCTION = {
